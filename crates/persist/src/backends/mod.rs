@@ -1,0 +1,5 @@
+//! The places that keep a log.
+
+pub(crate) mod memory;
+pub(crate) mod sqlite;
+mod tables;

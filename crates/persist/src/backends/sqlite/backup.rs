@@ -1,0 +1,48 @@
+//! Copies of a store that is in use.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::connection::{Location, Session, sql_error};
+use crate::backends::tables;
+use crate::{Error, Position, SqlError};
+
+/// `VACUUM INTO` reads in one transaction, so that writers neither wait nor make it start again,
+/// as they would a page-by-page copy.
+pub(super) fn backup(source: &Connection, path: &Path) -> Result<Position, Error> {
+    let path = std::path::absolute(path)?;
+    if path.exists() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
+    }
+    let copied = copy(source, &path);
+    if copied.is_err() {
+        // Half a copy must not be taken for one. The first error is the one to tell.
+        let _ = fs::remove_file(&path);
+    }
+    copied
+}
+
+fn copy(source: &Connection, path: &Path) -> Result<Position, Error> {
+    let copy = Location::File(path.to_owned());
+    source
+        .execute("VACUUM INTO ?1", [copy.attach_name()?])
+        .map_err(sql_error)?;
+    let position = position(&copy)?;
+    File::open(path)?.sync_all()?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(position)
+}
+
+fn position(copy: &Location) -> Result<Position, SqlError> {
+    let connection = copy.connect(false, Duration::ZERO)?;
+    let session = Session::begin(&connection, "BEGIN")?;
+    let head = tables::head(&session)?;
+    session.rollback()?;
+    Ok(head.position)
+}

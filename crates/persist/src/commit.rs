@@ -1,0 +1,191 @@
+//! What a writer hands over, and what comes back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamName};
+
+/// Events for one stream, which get contiguous revisions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Append {
+    /// The stream.
+    pub stream: StreamName,
+    /// What must be true of the stream.
+    pub expected: ExpectedRevision,
+    /// The events, in order.
+    pub events: Vec<NewEvent>,
+    /// Whether each event also gets a pointer in the timeline [`StreamName::global`].
+    pub global: bool,
+}
+
+impl Append {
+    /// An append that is not on the timeline.
+    pub fn new(stream: StreamName, expected: ExpectedRevision, events: Vec<NewEvent>) -> Self {
+        Self {
+            stream,
+            expected,
+            events,
+            global: false,
+        }
+    }
+}
+
+/// A change of one key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum KvChange {
+    /// Sets the key.
+    Put {
+        /// The key: 1 to 1024 bytes.
+        key: String,
+        /// The value to set, at most 100 levels deep.
+        value: Value,
+        /// What must be there.
+        expected: KvExpected,
+    },
+    /// Removes the key; an absent one is left absent.
+    Delete {
+        /// The key.
+        key: String,
+    },
+}
+
+/// What a put expects to find.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum KvExpected {
+    /// Anything or nothing.
+    Any,
+    /// Nothing.
+    Absent,
+    /// This value.
+    Value(Value),
+}
+
+impl KvExpected {
+    /// Whether what is there fits.
+    pub fn admits(&self, actual: Option<&Value>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Absent => actual.is_none(),
+            Self::Value(value) => actual == Some(value),
+        }
+    }
+}
+
+/// The receipt that makes a commit idempotent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewReceipt {
+    /// Whose key it is: a principal, or `stream/<name>`.
+    pub scope: String,
+    /// The idempotency key.
+    pub key: String,
+    /// The SHA-256 of the request; the same key with another one is a conflict.
+    pub request_hash: [u8; 32],
+    /// What to tell who asks again.
+    pub result: Value,
+}
+
+/// A receipt that is in the store, for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The SHA-256 of the request.
+    pub request_hash: [u8; 32],
+    /// What to tell who asks again.
+    pub result: Value,
+    /// The head of the store after the commit: the position of its last event, if it had any.
+    pub position: Position,
+    /// When it was recorded, in Unix milliseconds, by the store's clock.
+    pub created_at: i64,
+}
+
+/// What is committed together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Events, in order; several appends may go to one stream.
+    pub appends: Vec<Append>,
+    /// Changes of keys, in order.
+    pub kv: Vec<KvChange>,
+    /// The receipt, if the commit is idempotent.
+    pub receipt: Option<NewReceipt>,
+}
+
+impl From<Append> for Commit {
+    fn from(append: Append) -> Self {
+        Self {
+            appends: vec![append],
+            ..Self::default()
+        }
+    }
+}
+
+impl From<KvChange> for Commit {
+    fn from(change: KvChange) -> Self {
+        Self {
+            kv: vec![change],
+            ..Self::default()
+        }
+    }
+}
+
+/// What was committed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The events of this commit, in order.
+    pub events: Vec<Recorded>,
+    /// The head of the store after it.
+    pub head: Position,
+}
+
+/// What was in the way of a commit, which then has written nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Conflict {
+    /// A stream is not where it was expected to be.
+    Revision {
+        /// The stream.
+        stream: StreamName,
+        /// What was expected.
+        expected: ExpectedRevision,
+        /// The stream's last revision; `None` if nothing was ever appended to it.
+        actual: Option<Revision>,
+    },
+    /// A key does not hold what was expected.
+    Value {
+        /// The key.
+        key: String,
+        /// What was expected.
+        expected: KvExpected,
+        /// What is there; `None` if the key is absent.
+        actual: Option<Value>,
+    },
+    /// The idempotency key was used for another request.
+    Receipt {
+        /// Whose key it is.
+        scope: String,
+        /// The key.
+        key: String,
+    },
+}
+
+/// What a command decided: what to commit, and what to answer once that is durable.
+#[derive(Clone, Debug, Default)]
+pub struct Decision<T> {
+    /// What to commit.
+    pub commit: Commit,
+    /// What to answer.
+    pub value: T,
+}
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<T> {
+    /// It is durable.
+    Committed {
+        /// The command's answer.
+        value: T,
+        /// What was committed.
+        committed: Committed,
+    },
+    /// The same request was committed before, under this receipt; nothing was written now.
+    Duplicate(Receipt),
+    /// Something was in the way; nothing was written.
+    Conflict(Conflict),
+}

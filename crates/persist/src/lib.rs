@@ -1,0 +1,57 @@
+//! Durable state: an append-only event log, a key-value facet, and tables that are folded from the
+//! log inside the transaction that appends to it.
+//!
+//! [`SqlStore`] is the main type. It orders all writes of a process through one sequencer, which
+//! commits everything that waits in one transaction; reads run inline on snapshots beside it.
+//! A *command* ([`SqlStore::submit`]) reads what it needs by key inside that transaction, decides,
+//! and answers with a [`Commit`]: events, key-value changes, an idempotency receipt. What it finds
+//! in its way is a [`Conflict`], which is a value and has written nothing.
+//!
+//! The facets [`log`], [`kv`], [`query`] and [`catalog`] are the plain operations, the same over
+//! every [`Backend`]: [`SqlStore`] and [`MemoryLog`].
+//!
+//! ```
+//! use persist::{ExpectedRevision, NewEvent, Options, Revision, SqlStore, StreamName, kv, log};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = SqlStore::in_memory(Options::default())?;
+//! let orders = StreamName::new("orders")?;
+//!
+//! let placed = log::append(&store, &orders, NewEvent::new("placed", 0, json!({"total": 12})))?;
+//! assert_eq!(placed.event.seq, Revision::FIRST);
+//!
+//! // Somebody who has not seen that event is told so, and nothing is written.
+//! let late = NewEvent::new("placed", 0, json!({"total": 99}));
+//! let conflict = log::append_expect(&store, &orders, ExpectedRevision::NoStream, late)?;
+//! assert!(conflict.is_err());
+//!
+//! kv::put(&store, "currency", json!("EUR"))?;
+//! assert_eq!(log::count(&store, &orders)?, 1);
+//! # Ok(())
+//! # }
+//! ```
+
+mod backend;
+mod backends;
+mod clock;
+mod commit;
+mod error;
+mod event;
+mod facets;
+mod projection;
+mod sql;
+mod stage;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use backend::Backend;
+pub use backends::memory::MemoryLog;
+pub use backends::sqlite::{OpenMode, Options, SqlStore, Stats, StoreIdentity};
+pub use clock::{Clock, SystemClock};
+pub use commit::{Append, Commit, Committed, Conflict, Decision, KvChange, KvExpected, NewReceipt, Outcome, Receipt};
+pub use error::{Error, ErrorKind, OpenError, RebuildError, SubmitError};
+pub use event::{Event, ExpectedRevision, NameError, NewEvent, Position, Recorded, Revision, StreamName};
+pub use facets::{catalog, kv, log, query};
+pub use projection::{InlineProjection, RebuildReport, Table, TableDifference};
+pub use sql::{EachRow, ErrorClass, FromSql, Row, SqlError, SqlParam, SqlRead, SqlReadExt, SqlTx};

@@ -1,0 +1,185 @@
+//! The store on `SQLite` does what the log in memory does, whatever the commits and wherever it is
+//! reopened; and a rebuild gives the tables that it had.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{append, open, stream, submit, totals, with_totals};
+use persist::{
+    Append, Backend, Clock, Commit, ExpectedRevision, KvChange, KvExpected, MemoryLog, NewEvent, NewReceipt, Options,
+    Position, Revision, SqlStore,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tempfile::tempdir;
+
+/// Both stores record at the same time, so that what they record can be compared whole.
+struct Noon;
+
+impl Clock for Noon {
+    fn now_ms(&self) -> i64 {
+        43_200_000
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(Commit),
+    Reopen,
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (0..1000_i64).prop_map(Value::from),
+        any::<f64>().prop_map(|float| json!(float)),
+        "[a-c\u{0}é]{0,3}".prop_map(Value::from),
+        vec(any::<i64>(), 0..3).prop_map(|list| json!({"list": list})),
+    ]
+}
+
+fn new_event() -> impl Strategy<Value = NewEvent> {
+    (
+        prop_oneof![Just("x"), Just("y")],
+        any::<i64>(),
+        value(),
+        value(),
+        any::<u32>(),
+    )
+        .prop_map(|(r#type, at, data, meta, format)| NewEvent {
+            r#type: r#type.to_owned(),
+            at,
+            data,
+            meta,
+            format,
+        })
+}
+
+/// Few names and small numbers, so that commits meet.
+fn an_append() -> impl Strategy<Value = Append> {
+    let expected = prop_oneof![
+        4 => Just(ExpectedRevision::Any),
+        1 => Just(ExpectedRevision::NoStream),
+        1 => Just(ExpectedRevision::StreamExists),
+        2 => (0..4_u64).prop_map(|seq| ExpectedRevision::Exact(Revision::new(seq))),
+    ];
+    ("[ab]", expected, vec(new_event(), 0..4), any::<bool>()).prop_map(|(name, expected, events, global)| Append {
+        stream: stream(&name),
+        expected,
+        events,
+        global,
+    })
+}
+
+fn kv_change() -> impl Strategy<Value = KvChange> {
+    let expected = prop_oneof![
+        2 => Just(KvExpected::Any),
+        1 => Just(KvExpected::Absent),
+        1 => value().prop_map(KvExpected::Value),
+    ];
+    prop_oneof![
+        3 => ("[ab]", value(), expected).prop_map(|(key, value, expected)| KvChange::Put { key, value, expected }),
+        1 => "[ab]".prop_map(|key| KvChange::Delete { key }),
+    ]
+}
+
+fn receipt() -> impl Strategy<Value = NewReceipt> {
+    ("[ab]", "[ab]", 0..2_u8, value()).prop_map(|(scope, key, request, result)| NewReceipt {
+        scope,
+        key,
+        request_hash: [request; 32],
+        result,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let commit = (
+        vec(an_append(), 0..3),
+        vec(kv_change(), 0..3),
+        proptest::option::weighted(0.3, receipt()),
+    )
+        .prop_map(|(appends, kv, receipt)| Step::Commit(Commit { appends, kv, receipt }));
+    prop_oneof![12 => commit, 1 => Just(Step::Reopen)]
+}
+
+fn assert_same(store: &SqlStore, model: &MemoryLog) {
+    let everything = |backend: &dyn Backend| {
+        let streams = backend.stream_revisions().unwrap();
+        let by_stream: Vec<_> = streams
+            .iter()
+            .map(|(name, last)| {
+                let events = backend.read_stream(name, Revision::ZERO, usize::MAX).unwrap();
+                (*last, backend.count(name).unwrap(), events)
+            })
+            .collect();
+        let keys = backend.kv_keys().unwrap();
+        let values: Vec<_> = keys.iter().map(|key| backend.kv_get(key).unwrap()).collect();
+        let receipts: Vec<_> = ["a", "b"]
+            .into_iter()
+            .flat_map(|scope| ["a", "b"].map(|key| backend.find_receipt(scope, key).unwrap()))
+            .collect();
+        let log = backend.read_all(Position::ZERO, usize::MAX).unwrap();
+        (backend.head().unwrap(), log, streams, by_stream, keys, values, receipts)
+    };
+    assert_eq!(everything(store), everything(model));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_equals_the_model(steps in vec(step(), 1..30)) {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let options = || Options { clock: Arc::new(Noon), ..Options::default() };
+        let mut store = SqlStore::open(&path, options()).unwrap();
+        let model = MemoryLog::new(Arc::new(Noon));
+        for step in steps {
+            match step {
+                Step::Commit(commit) => {
+                    let expected = model.commit(commit.clone()).unwrap();
+                    prop_assert_eq!(store.commit(commit).unwrap(), expected);
+                }
+                Step::Reopen => {
+                    drop(store);
+                    store = SqlStore::open(&path, options()).unwrap();
+                }
+            }
+        }
+        assert_same(&store, &model);
+    }
+
+    #[test]
+    fn a_rebuild_gives_the_tables_that_were_there(amounts in vec(("[abc]", -5..50_i64), 1..60), at in 0..60_usize) {
+        let store = SqlStore::in_memory(with_totals()).unwrap();
+        for (index, (name, amount)) in amounts.iter().enumerate() {
+            // Some are refused by the table's constraint, and then are in neither.
+            let _ = submit(&store, append(name, vec![common::amount(*amount)]));
+            if index == at {
+                store.rebuild().unwrap();
+            }
+        }
+        let before = totals(&store);
+        prop_assert_eq!(store.verify_projections().unwrap(), []);
+        store.rebuild().unwrap();
+        prop_assert_eq!(totals(&store), before);
+    }
+}
+
+#[test]
+fn the_store_in_memory_is_gone_with_its_last_handle() {
+    let folder = tempdir().unwrap();
+    let kept = open(folder.path());
+    let first = SqlStore::in_memory(with_totals()).unwrap();
+    submit(&first, append("a", vec![common::amount(1)])).unwrap();
+    drop(first);
+    let second = SqlStore::in_memory(with_totals()).unwrap();
+    assert_eq!(
+        (second.head().unwrap(), kept.head().unwrap()),
+        (Position::ZERO, Position::ZERO)
+    );
+}
