@@ -1,0 +1,3 @@
+//! Archives, as far as their tables of contents.
+
+pub(crate) mod zip;

@@ -1,0 +1,184 @@
+//! Small files made here: one of each format, and what is said of those that lie.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Cursor;
+
+use dist_inspect::{Format, Limits, Report, Severity, Verdict, inspect};
+use dist_model::Platform;
+use proptest::prelude::*;
+
+fn look(name: &str, bytes: &[u8]) -> Report {
+    inspect(&mut Cursor::new(bytes), name, &Limits::default()).unwrap()
+}
+
+/// A zip of empty members.
+fn zip(names: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for name in names {
+        let (mut entry, config) = archive.new_file(*name).start().unwrap();
+        let (_, descriptor) = config.wrap(&mut entry).finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
+}
+
+fn with_at(len: usize, parts: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    for (offset, part) in parts {
+        bytes[*offset..offset + part.len()].copy_from_slice(part);
+    }
+    bytes
+}
+
+#[test]
+fn zips_are_told_by_their_members() {
+    let cases: [(&str, &[&str], Format); 12] = [
+        ("a.ipa", &["Payload/A.app/Info.plist"], Format::Ipa),
+        ("a.apk", &["classes.dex", "AndroidManifest.xml"], Format::Apk),
+        (
+            "a.aab",
+            &["BundleConfig.pb", "base/manifest/AndroidManifest.xml"],
+            Format::Aab,
+        ),
+        ("a.apks", &["toc.pb", "splits/base-master.apk"], Format::Apks),
+        ("a.xapk", &["manifest.json", "base.apk"], Format::Xapk),
+        ("a.msix", &["AppxManifest.xml", "[Content_Types].xml"], Format::Msix),
+        (
+            "a.appxbundle",
+            &["AppxMetadata/AppxBundleManifest.xml"],
+            Format::Msixbundle,
+        ),
+        ("a.nupkg", &["[Content_Types].xml", "a.nuspec"], Format::Nupkg),
+        ("a.zip", &["A.app/Contents/Info.plist"], Format::AppZip),
+        ("a.zip", &["manifest.json", "a.exe"], Format::Zip),
+        ("a.zip", &["Payload/A.app/Info.plist"], Format::Ipa),
+        ("empty.zip", &[], Format::Zip),
+    ];
+    for (name, members, format) in cases {
+        let report = look(name, &zip(members));
+        assert_eq!(
+            (report.format, report.verdict),
+            (format, Verdict::Passed),
+            "{name} {members:?}: {report:?}"
+        );
+    }
+}
+
+#[test]
+fn other_files_are_told_by_magic_number_and_name() {
+    let pe = with_at(256, &[(0, b"MZ"), (0x3C, &[0x80]), (0x80, b"PE\0\0\x64\x86")]);
+    let elf = with_at(64, &[(0, b"\x7FELF\x02\x01"), (8, b"AI\x02"), (18, &[183])]);
+    let dmg = with_at(1024, &[(512, b"koly")]);
+    let tar = with_at(512, &[(257, b"ustar")]);
+    let cases: [(&str, &[u8], Format, &str, &str); 16] = [
+        ("Setup.EXE", &pe, Format::Pe, "exe", "x86_64"),
+        ("a.AppImage", &elf, Format::Appimage, "appimage", "arm64"),
+        ("renamed", &elf, Format::Appimage, "appimage", "arm64"),
+        ("a.dmg", &dmg, Format::Dmg, "dmg", ""),
+        ("a.tar", &tar, Format::Tar, "tar", ""),
+        ("A.app.tar", &tar, Format::AppTar, "app.tar", ""),
+        ("a.tar.gz", b"\x1F\x8B\x08", Format::Tar, "tar.gz", ""),
+        ("A.app.tar.gz", b"\x1F\x8B\x08", Format::AppTar, "app.tar", ""),
+        ("a.tar.xz", b"\xFD7zXZ\0", Format::Tar, "tar.xz", ""),
+        ("a.gz", b"\x1F\x8B\x08", Format::Unknown, "file", ""),
+        ("a.pkg", b"xar!", Format::Pkg, "pkg", ""),
+        ("a.deb", b"!<arch>\ndebian-binary   ", Format::Deb, "deb", ""),
+        ("a.flatpak", b"flatpak\0\x01", Format::Flatpak, "flatpak", ""),
+        ("a.snap", b"hsqs", Format::Snap, "snap", ""),
+        ("a.msi", b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", Format::Msi, "msi", ""),
+        ("acme-server", b"\x7FELF\x02\x01", Format::Unknown, "file", ""),
+    ];
+    for (name, bytes, format, package_type, arch) in cases {
+        let report = look(name, bytes);
+        assert_eq!(
+            (
+                report.format,
+                report.package_type,
+                report.arch.as_deref().unwrap_or_default()
+            ),
+            (format, package_type, arch),
+            "{name}"
+        );
+        assert_eq!(report.verdict, Verdict::Passed, "{name}: {report:?}");
+        assert_eq!(report.platform, format.platform(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_what_its_name_says_fails() {
+    let apk = zip(&["AndroidManifest.xml"]);
+    let cases: [(&str, &[u8], &str, Format); 8] = [
+        ("a.apk", b"<html>", "apk.not_a_zip", Format::Unknown),
+        ("a.ipa", &apk, "ipa.no_app", Format::Apk),
+        ("a.aab", &apk, "aab.no_config", Format::Apk),
+        ("a.exe", b"\x7FELF\x02\x01", "pe.no_header", Format::Unknown),
+        ("a.deb", b"\xED\xAB\xEE\xDB", "deb.not_an_ar", Format::Rpm),
+        ("a.tar.gz", b"\xFD7zXZ\0", "tar.not_gzip", Format::Unknown),
+        ("a.zip", b"Rar!", "zip.bad_magic", Format::Unknown),
+        ("a.bin", b"", "file.empty", Format::Unknown),
+    ];
+    for (name, bytes, code, format) in cases {
+        let report = look(name, bytes);
+        assert_eq!((report.verdict, report.format), (Verdict::Failed, format), "{name}");
+        let [finding] = report.findings.as_slice() else {
+            panic!("{name}: {report:?}")
+        };
+        assert_eq!((finding.code, finding.severity), (code, Severity::Error), "{name}");
+    }
+    let report = look("a.deb", b"\xED\xAB\xEE\xDB");
+    assert!(
+        report.findings[0].message.ends_with("It is of format rpm."),
+        "{report:?}"
+    );
+    assert_eq!(report.platform, Some(Platform::Linux));
+}
+
+#[test]
+fn a_nested_payload_is_a_warning() {
+    let report = look("a.ipa", &zip(&["Acme/Payload/A.app/Info.plist"]));
+    assert_eq!((report.format, report.verdict), (Format::Ipa, Verdict::Warning));
+    assert_eq!(report.findings[0].code, "ipa.payload_nested");
+}
+
+#[test]
+fn a_cut_or_huge_directory_is_a_finding() {
+    let whole = zip(&["AndroidManifest.xml", "classes.dex"]);
+    assert_eq!(look("a.apk", &whole[..whole.len() - 30]).findings[0].code, "zip.broken");
+    let few = Limits {
+        zip_entries: 1,
+        ..Limits::default()
+    };
+    let short = Limits {
+        zip_directory_bytes: 60,
+        ..Limits::default()
+    };
+    for (limits, code) in [(few, "zip.too_many_entries"), (short, "zip.directory_too_long")] {
+        let report = inspect(&mut Cursor::new(&whole), "a.apk", &limits).unwrap();
+        assert_eq!((report.findings[0].code, report.verdict), (code, Verdict::Failed));
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_an_answer(
+        magic in prop::sample::select(vec![&b""[..], b"PK\x03\x04", b"PK\x05\x06", b"MZ", b"\x7FELF", b"xar!"]),
+        tail in prop::collection::vec(any::<u8>(), 0..600),
+        name in "[a-z]{1,3}\\.(apk|ipa|exe|dmg|zip|tar\\.gz|AppImage)",
+    ) {
+        let bytes = [magic, &tail].concat();
+        let report = look(&name, &bytes);
+        prop_assert_eq!(report.verdict == Verdict::Passed, report.findings.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_zip_gets_an_answer(position in any::<prop::sample::Index>(), byte: u8, cut in any::<prop::sample::Index>()) {
+        let mut bytes = zip(&["AndroidManifest.xml", "classes.dex", "lib/arm64-v8a/liba.so"]);
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        look("a.apk", &bytes);
+        look("a.apk", &bytes[..cut.index(bytes.len())]);
+    }
+}
