@@ -1,0 +1,184 @@
+//! Moving channels and changing their settings.
+
+use dist_model::decide::{self, Decided};
+use dist_model::{
+    App, Channel, ChannelChanges, ChannelDetail, ChannelMove, ChannelName, ErrorCode, Moved, Refusal, Release, Scope,
+    Slug,
+};
+use persist::SqlRead;
+use serde_json::{Value, json};
+
+use crate::access::no_such_app;
+use crate::idempotency::Receipted;
+use crate::{Caller, Error, Idempotency, Selector, Service, query, rows};
+
+/// What a promotion takes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PromoteFrom {
+    /// A release.
+    Release(Selector),
+    /// Whatever another channel points at.
+    Channel(ChannelName),
+}
+
+impl Service {
+    /// Points a channel at a published release. Where it points there already, nothing changes.
+    ///
+    /// `if_current` is the revision that the caller saw: `channel.moved` where it is another.
+    pub async fn promote(
+        &self,
+        caller: &Caller,
+        app: &Slug,
+        channel: &ChannelName,
+        from: PromoteFrom,
+        if_current: Option<u64>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Moved, Error> {
+        let (slug, name) = (app.clone(), channel.clone());
+        self.write_once(caller, idempotency, move |tx, scene| {
+            scene.caller.require_move(&slug, &name, scene.context.now)?;
+            let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
+            let (release, source) = match &from {
+                PromoteFrom::Release(selector) => (
+                    selector.find(&*tx, &app, scene.caller.has(Scope::Publish, &slug))?,
+                    None,
+                ),
+                PromoteFrom::Channel(source) => (current_release(&*tx, &app, source)?, Some(source.clone())),
+            };
+            let state = rows::move_state(&*tx, &app.id, &name)?;
+            let decided = decide::promote(&state, &release, source, if_current)?;
+            let value = match &decided.value {
+                Some(moved) => moved_to(app, release, moved),
+                None => stays(&*tx, app, release, &state.channel)?,
+            };
+            Ok(Decided {
+                events: decided.events,
+                value,
+            })
+        })
+        .await
+    }
+
+    /// Points a channel at what it pointed at before, skipping what may no longer be offered.
+    pub async fn roll_back(
+        &self,
+        caller: &Caller,
+        app: &Slug,
+        channel: &ChannelName,
+        if_current: Option<u64>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Moved, Error> {
+        let (slug, name) = (app.clone(), channel.clone());
+        self.write_once(caller, idempotency, move |tx, scene| {
+            scene.caller.require_move(&slug, &name, scene.context.now)?;
+            let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
+            if rows::channel(&*tx, &app.id, &name)?.is_none() {
+                return Err(no_such_channel(&slug, &name).into());
+            }
+            let state = rows::move_state(&*tx, &app.id, &name)?;
+            let tx: &dyn SqlRead = &*tx;
+            let decided = decide::roll_back(&state, if_current, |revision| {
+                Ok::<_, Error>(rows::stack_entry(tx, &app.id, &name, revision)?)
+            })?;
+            let release = rows::known_release(tx, &decided.value.release_id)?;
+            Ok(Decided {
+                value: moved_to(app, release, &decided.value),
+                events: decided.events,
+            })
+        })
+        .await
+    }
+
+    /// Changes a channel's settings, making the channel where it is not there.
+    pub async fn update_channel(
+        &self,
+        caller: &Caller,
+        app: &Slug,
+        channel: &ChannelName,
+        changes: ChannelChanges,
+    ) -> Result<ChannelDetail, Error> {
+        let (slug, name) = (app.clone(), channel.clone());
+        self.write(caller, move |tx, scene| {
+            scene
+                .caller
+                .require(Scope::Admin, Some(&slug), Some(&name), scene.context.now)?;
+            let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
+            let existing = rows::channel(&*tx, &app.id, &name)?;
+            let channel = existing
+                .clone()
+                .unwrap_or_else(|| Channel::new(app.id.clone(), name.clone()));
+            let decided = decide::update_channel(existing.is_some(), &channel, &changes)?;
+            Ok(Decided {
+                value: query::channel_detail(&*tx, decided.value)?,
+                events: decided.events,
+            })
+        })
+        .await
+    }
+}
+
+pub(crate) fn no_such_channel(app: &Slug, channel: &ChannelName) -> Refusal {
+    Refusal::new(
+        ErrorCode::ChannelNotFound,
+        format!("{app} has no channel {channel}: see `dist channel list --app {app}`"),
+    )
+}
+
+fn current_release(tx: &dyn SqlRead, app: &App, name: &ChannelName) -> Result<Release, Error> {
+    let channel = rows::channel(tx, &app.id, name)?.ok_or_else(|| no_such_channel(&app.slug, name))?;
+    let id = channel.current_release_id.ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::ChannelEmpty,
+            format!("the channel {name} points at no release yet"),
+        )
+    })?;
+    Ok(rows::known_release(tx, &id)?)
+}
+
+fn moved_to(app: App, release: Release, moved: &ChannelMove) -> Moved {
+    Moved {
+        app,
+        release,
+        channel: moved.channel.clone(),
+        revision: moved.revision,
+        previous_release_id: moved.previous_release_id.clone(),
+        changed: true,
+    }
+}
+
+/// The answer where a channel points at the release already.
+fn stays(tx: &dyn SqlRead, app: App, release: Release, channel: &Channel) -> Result<Moved, Error> {
+    let last = rows::history_move(tx, &app.id, &channel.name, channel.revision)?;
+    Ok(Moved {
+        app,
+        release,
+        channel: channel.name.clone(),
+        revision: channel.revision,
+        previous_release_id: last.and_then(|moved| moved.previous_release_id),
+        changed: false,
+    })
+}
+
+impl Receipted for Moved {
+    fn receipt(&self) -> Value {
+        json!({ "app": self.app.id, "channel": self.channel, "revision": self.revision, "changed": self.changed })
+    }
+
+    fn recall(tx: &dyn SqlRead, receipt: &Value) -> Result<Self, Error> {
+        let broken = || Error::Broken(format!("a receipt cannot be read: {receipt}"));
+        let (Some(app), Some(channel), Some(revision)) = (
+            receipt["app"].as_str(),
+            receipt["channel"].as_str(),
+            receipt["revision"].as_u64(),
+        ) else {
+            return Err(broken());
+        };
+        let app = rows::app_by_id(tx, &app.parse()?)?.ok_or_else(broken)?;
+        let moved = rows::history_move(tx, &app.id, &channel.parse()?, revision)?.ok_or_else(broken)?;
+        let release = rows::known_release(tx, &moved.release_id)?;
+        Ok(Self {
+            changed: receipt["changed"].as_bool().unwrap_or(true),
+            ..moved_to(app, release, &moved)
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! The use-cases: everything that `distd` does over HTTP and `dist` does on a folder.
+//!
+//! [`Service`] is the main type: a cheap handle on a store (`dist.db` and `objects/`). A write
+//! loads what it needs by key inside the write transaction, checks the caller's rights there,
+//! lets `dist_model::decide` decide, and appends the events; the tables follow in the same
+//! transaction ([`projection`](crate::projection)). A read is SQL on those tables.
+//!
+//! ```
+//! use dist_model::AppChanges;
+//! use dist_service::{Caller, OpenMode, Principal, Service, Setup};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! let service = Service::open(folder.path(), OpenMode::Create, Setup::default())?;
+//! let caller = Caller::new(Principal::Local(1000));
+//! let app = runtime.block_on(service.create_app(&caller, "acme".parse()?, AppChanges::default(), None))?;
+//! assert_eq!(app.owner, "local:1000");
+//! # service.shutdown();
+//! # Ok(())
+//! # }
+//! ```
+
+// Entry points are async even where SQLite answers at once: PostgreSQL will not.
+#![allow(clippy::unused_async)]
+
+mod access;
+mod app;
+mod channel;
+mod entropy;
+mod error;
+mod idempotency;
+mod import;
+mod maintenance;
+mod object;
+mod paging;
+mod projection;
+mod publish;
+mod query;
+mod release;
+mod rows;
+mod schema;
+mod select;
+mod service;
+mod token;
+mod usage;
+
+pub use access::{Caller, Denied, Principal};
+pub use channel::PromoteFrom;
+pub use entropy::{Entropy, OsEntropy};
+pub use error::Error;
+pub use idempotency::Idempotency;
+pub use maintenance::cleanup::CleanupOptions;
+pub use object::Download;
+pub use paging::{Page, Paging};
+pub use persist::{Clock, SystemClock};
+pub use publish::{ArtifactRequest, PublishRequest};
+pub use query::{
+    AppOverview, AuditFilter, DownloadCount, InstallPage, Latest, LatestQuery, ReleaseFilter, ReleaseOrder,
+};
+pub use select::Selector;
+pub use service::{OpenMode, Service, Setup};
+pub use token::NewToken;

@@ -1,0 +1,5 @@
+//! What keeps a store in order: cleanup, verification, backup, restore, rebuild.
+
+mod backup;
+pub(crate) mod cleanup;
+mod verify;

@@ -1,0 +1,13 @@
+//! Reads: SQL on the tables, one transaction a question.
+
+mod apps;
+mod audit;
+mod install;
+mod releases;
+
+pub use apps::AppOverview;
+pub(crate) use apps::{app_to_read, channel_detail};
+pub use audit::{AuditFilter, DownloadCount};
+pub use install::{InstallPage, Latest, LatestQuery};
+pub(crate) use releases::release_detail;
+pub use releases::{ReleaseFilter, ReleaseOrder};

@@ -1,0 +1,152 @@
+//! Apps and their channels.
+
+use dist_model::{App, Channel, ChannelDetail, ChannelName, HistoryEntry, Release, Slug};
+use persist::{SqlRead, SqlReadExt as _, params};
+
+use crate::access::no_such_app;
+use crate::channel::no_such_channel;
+use crate::{Caller, Error, Page, Paging, Principal, Service, rows};
+
+/// How many of an app's releases its overview shows.
+const NEWEST: i64 = 20;
+
+/// An app with its channels and newest releases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppOverview {
+    /// The app.
+    pub app: App,
+    /// Its channels, by name.
+    pub channels: Vec<ChannelDetail>,
+    /// Its 20 newest published releases.
+    pub releases: Vec<Release>,
+}
+
+impl Service {
+    /// The apps that the caller may list, by slug.
+    pub async fn apps(&self, caller: &Caller, paging: &Paging) -> Result<Page<App>, Error> {
+        let after = paging.after::<1>("apps")?.map_or_else(String::new, |[slug]| slug);
+        let limit = paging.sql_limit();
+        let apps = self.read(|tx| {
+            let found = match (&caller.principal, caller.bound_app()) {
+                (Principal::Anonymous, _) => rows::apps(
+                    tx,
+                    rows::select_apps!("WHERE slug > ?1 AND visibility = 'public' ORDER BY slug LIMIT ?2"),
+                    params![&after, limit],
+                ),
+                (_, Some(own)) => {
+                    let sql = rows::select_apps!(
+                        "WHERE slug > ?1 AND (visibility = 'public' OR slug = ?3) ORDER BY slug LIMIT ?2"
+                    );
+                    rows::apps(tx, sql, params![&after, limit, own.as_str()])
+                }
+                (_, None) => rows::apps(
+                    tx,
+                    rows::select_apps!("WHERE slug > ?1 ORDER BY slug LIMIT ?2"),
+                    params![&after, limit],
+                ),
+            };
+            Ok::<_, Error>(found?)
+        })?;
+        Ok(Page::cut(apps, paging, "apps", |app| [app.slug.to_string()]))
+    }
+
+    /// An app with its channels and newest releases.
+    pub async fn app(&self, caller: &Caller, slug: &Slug) -> Result<AppOverview, Error> {
+        self.read(|tx| {
+            let app = app_to_read(tx, caller, slug)?;
+            let channels = channel_details(tx, &app)?;
+            let sql = rows::select_releases!(
+                "WHERE app_id = ?1 AND status = 'published' ORDER BY listed_at DESC, id DESC LIMIT ?2"
+            );
+            let releases = tx.query_all(sql, params![app.id.as_str(), NEWEST], rows::read_release)?;
+            Ok(AppOverview {
+                app,
+                channels,
+                releases,
+            })
+        })
+    }
+
+    /// An app's channels, by name.
+    pub async fn channels(&self, caller: &Caller, slug: &Slug) -> Result<Vec<ChannelDetail>, Error> {
+        self.read(|tx| channel_details(tx, &app_to_read(tx, caller, slug)?))
+    }
+
+    /// A channel.
+    pub async fn channel(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<ChannelDetail, Error> {
+        self.read(|tx| {
+            let app = app_to_read(tx, caller, slug)?;
+            let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+            channel_detail(tx, found)
+        })
+    }
+
+    /// A channel's moves, newest first.
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        slug: &Slug,
+        channel: &ChannelName,
+        paging: &Paging,
+    ) -> Result<Page<HistoryEntry>, Error> {
+        let before = match paging.after::<1>("history")? {
+            Some([revision]) => revision.parse().unwrap_or(0),
+            None => i64::MAX,
+        };
+        let entries = self.read(|tx| {
+            let app = app_to_read(tx, caller, slug)?;
+            if rows::channel(tx, &app.id, channel)?.is_none() {
+                return Err(no_such_channel(slug, channel).into());
+            }
+            let sql = "SELECT h.revision, h.release_id, r.version, r.build, h.previous_release_id, h.cause, h.from_channel, h.actor, h.created_at \
+                 FROM channel_history h JOIN releases r ON r.id = h.release_id \
+                 WHERE h.app_id = ?1 AND h.channel = ?2 AND h.revision < ?3 ORDER BY h.revision DESC LIMIT ?4";
+            Ok::<_, Error>(tx.query_all(sql, params![app.id.as_str(), channel.as_str(), before, paging.sql_limit()], rows::read_history)?)
+        })?;
+        Ok(Page::cut(entries, paging, "history", |entry| {
+            [entry.revision.to_string()]
+        }))
+    }
+}
+
+/// The app, if the caller may read it; otherwise the answer is that of one that is not there.
+pub(crate) fn app_to_read(tx: &dyn SqlRead, caller: &Caller, slug: &Slug) -> Result<App, Error> {
+    let app = rows::app_by_slug(tx, slug)?.filter(|app| caller.may_read(app));
+    app.ok_or_else(|| no_such_app(slug).into())
+}
+
+fn channel_details(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelDetail>, Error> {
+    let channels = tx.query_all(
+        rows::select_channels!("WHERE app_id = ?1 ORDER BY name"),
+        params![app.id.as_str()],
+        rows::read_channel,
+    )?;
+    channels
+        .into_iter()
+        .map(|channel| channel_detail(tx, channel))
+        .collect()
+}
+
+/// A channel with the release that it points at and the time of its last move.
+pub(crate) fn channel_detail(tx: &dyn SqlRead, channel: Channel) -> Result<ChannelDetail, Error> {
+    let current = channel
+        .current_release_id
+        .as_ref()
+        .map(|id| rows::known_release(tx, id))
+        .transpose()?;
+    let sql = "SELECT created_at FROM channel_history WHERE app_id = ?1 AND channel = ?2 AND revision = ?3";
+    let moved_at = tx.query_opt(
+        sql,
+        params![
+            channel.app_id.as_str(),
+            channel.name.as_str(),
+            rows::number(channel.revision)?
+        ],
+        |row| rows::parsed(row, 0),
+    )?;
+    Ok(ChannelDetail {
+        channel,
+        current,
+        moved_at,
+    })
+}

@@ -1,0 +1,145 @@
+//! Usage: counts and refusals that gather in memory and are written every few seconds.
+//!
+//! Counts are side state, and a crash loses a few seconds of them. Refusals of strangers are
+//! history, but one event an address and minute, so that nobody can flood the log.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dist_model::decide::Decided;
+use dist_model::{ArtifactId, ErrorCode, Event, Timestamp, Token, TokenId, events};
+use persist::params;
+
+use crate::{Caller, Error, Principal, Service, rows};
+
+const MINUTE: i64 = 60_000;
+
+/// Beyond so many addresses a minute, further ones share one count: memory stays bounded whoever
+/// comes.
+const MOST_ADDRESSES: usize = 4096;
+
+#[derive(Default)]
+pub(crate) struct Usage(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    tokens: HashMap<TokenId, Timestamp>,
+    downloads: HashMap<(ArtifactId, String), u64>,
+    strangers: HashMap<(Option<IpAddr>, Timestamp), u64>,
+}
+
+impl Usage {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        // A panic elsewhere leaves counts, not broken ones.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn token_used(&self, id: &TokenId, now: Timestamp) {
+        let mut counts = self.counts();
+        match counts.tokens.get_mut(id) {
+            Some(last) => *last = now,
+            None => {
+                counts.tokens.insert(id.clone(), now);
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Counts a download that reached its last byte.
+    pub fn count_download(&self, artifact: &ArtifactId) {
+        let day = self.now().day();
+        *self
+            .usage()
+            .counts()
+            .downloads
+            .entry((artifact.clone(), day))
+            .or_default() += 1;
+    }
+
+    /// Counts a refusal of somebody without a credential that we know.
+    pub fn count_stranger(&self, address: IpAddr) {
+        let now = self.now().as_millis();
+        let minute = Timestamp::from_millis(now - now.rem_euclid(MINUTE));
+        let mut counts = self.usage().counts();
+        let known = counts.strangers.contains_key(&(Some(address), minute));
+        let address = (known || counts.strangers.len() < MOST_ADDRESSES).then_some(address);
+        *counts.strangers.entry((address, minute)).or_default() += 1;
+    }
+
+    /// Records that a token of ours was refused something.
+    pub async fn record_refusal(
+        &self,
+        token: &Token,
+        code: ErrorCode,
+        request: &str,
+        request_id: Option<Arc<str>>,
+    ) -> Result<(), Error> {
+        let caller = Caller {
+            principal: Principal::Token(Arc::new(token.clone())),
+            request_id,
+        };
+        let event = Event::AccessRefused(events::AccessRefused {
+            token_id: token.id.clone(),
+            code: code.as_str().to_owned(),
+            request: request.chars().take(500).collect(),
+        });
+        self.write(&caller, move |_, _| {
+            Ok(Decided {
+                events: vec![event],
+                value: (),
+            })
+        })
+        .await
+    }
+
+    /// Writes what has gathered: uses, downloads, and the strangers of the minutes that are over.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let over = self.now().plus_millis(-MINUTE);
+        self.flush_until(over).await
+    }
+
+    /// Writes all that has gathered; for the end of a process.
+    pub async fn flush_all(&self) -> Result<(), Error> {
+        self.flush_until(self.now()).await
+    }
+
+    async fn flush_until(&self, until: Timestamp) -> Result<(), Error> {
+        let (tokens, downloads, strangers) = {
+            let mut counts = self.usage().counts();
+            let strangers: HashMap<_, _> = counts.strangers.extract_if(|(_, minute), _| *minute <= until).collect();
+            (
+                std::mem::take(&mut counts.tokens),
+                std::mem::take(&mut counts.downloads),
+                strangers,
+            )
+        };
+        if tokens.is_empty() && downloads.is_empty() && strangers.is_empty() {
+            return Ok(());
+        }
+        let caller = Caller::new(Principal::System);
+        self.write(&caller, move |tx, _| {
+            for (id, at) in &tokens {
+                tx.execute(
+                    "UPDATE tokens SET last_used_at = ?2 WHERE id = ?1",
+                    params![id.as_str(), &at.to_string()],
+                )?;
+            }
+            for ((artifact, day), count) in &downloads {
+                let sql = "INSERT INTO artifact_downloads (artifact_id, day, count) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (artifact_id, day) DO UPDATE SET count = artifact_downloads.count + excluded.count";
+                tx.execute(sql, params![artifact.as_str(), day, rows::number(*count)?])?;
+            }
+            let events = strangers.into_iter().map(|((address, minute), count)| {
+                let address = address.map_or_else(|| "many others".to_owned(), |address| address.to_string());
+                Event::StrangersRefused(events::StrangersRefused { address, minute, count })
+            });
+            Ok(Decided {
+                events: events.collect(),
+                value: (),
+            })
+        })
+        .await
+    }
+}
