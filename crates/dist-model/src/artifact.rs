@@ -71,6 +71,14 @@ pub struct ArtifactKey {
 }
 
 impl Artifact {
+    /// Puts the artifacts of a release into the order in which they are always shown.
+    pub fn sort(artifacts: &mut [Self]) {
+        fn place(a: &Artifact) -> impl Ord + '_ {
+            (a.platform.as_str(), &a.arch, &a.package_type, &a.filename)
+        }
+        artifacts.sort_by(|a, b| place(a).cmp(&place(b)));
+    }
+
     /// What tells it apart in its release.
     pub fn key(&self) -> ArtifactKey {
         ArtifactKey {

@@ -93,15 +93,6 @@ impl Service {
         .await
     }
 
-    /// What [`Service::publish`] would come to, without writing anything; bytes that are not in the
-    /// store are taken at their word.
-    pub async fn check_publish(&self, caller: &Caller, request: &PublishRequest) -> Result<Published, Error> {
-        let artifacts = self.examine(request.artifacts.clone()).await?;
-        let intent = intent(request.clone(), artifacts)?;
-        let scene = self.scene(caller.clone());
-        self.read(|tx| Ok(decide_publish(tx, &scene, &intent)?.value))
-    }
-
     /// Adds artifacts to a draft; the same bytes again change nothing, others of the same name
     /// replace what was there.
     pub async fn add_artifacts(
@@ -197,26 +188,7 @@ impl Service {
     /// change, so this needs no transaction.
     async fn examine(&self, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
         let objects = self.objects().clone();
-        blocking(move || {
-            let mut intents = requests
-                .into_iter()
-                .map(|request| examine(&objects, request))
-                .collect::<Result<Vec<_>, _>>()?;
-            // The order in which a release's artifacts are always shown.
-            intents.sort_by(|a, b| {
-                let key = |i: &ArtifactIntent| {
-                    (
-                        i.platform.as_str(),
-                        i.arch.clone(),
-                        i.package_type.clone(),
-                        i.filename.clone(),
-                    )
-                };
-                key(a).cmp(&key(b))
-            });
-            Ok(intents)
-        })
-        .await
+        blocking(move || requests.into_iter().map(|request| examine(&objects, request)).collect()).await
     }
 }
 

@@ -407,26 +407,6 @@ async fn an_idempotency_key_acts_once() {
 }
 
 #[tokio::test]
-async fn a_dry_run_decides_and_writes_nothing() {
-    let world = World::new();
-    let before = world.contents();
-    let mut wanted = request(
-        "1.0.0",
-        Some("beta"),
-        vec![artifact("acme-linux", Digest::from_bytes([1; 32]))],
-    );
-    wanted.artifacts[0].size_bytes = Some(3);
-    let would = world.service.check_publish(&local(), &wanted).await.unwrap();
-    assert_eq!(would.status, PublishStatus::Published);
-    assert_eq!(world.contents(), before);
-    let (reader, _) = world.token("reader", &[Scope::Read], None, &[]).await;
-    assert_eq!(
-        code(world.service.check_publish(&reader, &wanted).await),
-        ErrorCode::AuthMissingScope
-    );
-}
-
-#[tokio::test]
 async fn lists_page_in_their_order() {
     let world = World::new();
     for version in ["1.0.0", "1.10.0", "1.9.0", "2.0.0-rc.1", "2.0.0", "nightly"] {

@@ -146,11 +146,12 @@ pub fn publish(
         }
         None => {
             let release = new_release(&app, intent, ReleaseStatus::Published, context, new_id)?;
-            let artifacts = intent
+            let mut artifacts = intent
                 .artifacts
                 .iter()
                 .map(|wanted| new_artifact(&release, wanted, new_id))
                 .collect::<Result<Vec<_>, _>>()?;
+            Artifact::sort(&mut artifacts);
             finish(app, release, artifacts, state.channel, intent.channel.as_ref(), events)
         }
     }
@@ -516,6 +517,7 @@ fn fill_draft(
         }));
         artifacts.push(artifact);
     }
+    Artifact::sort(&mut artifacts);
     Ok(Decided {
         events,
         value: Published {

@@ -1,0 +1,43 @@
+//! Links that people and programs follow, all made from the configured public URL.
+
+use dist_model::{Artifact, Digest};
+
+/// Makes absolute links below a public URL, which may carry a path.
+#[derive(Clone, Debug)]
+pub struct Links {
+    base: String,
+}
+
+impl Links {
+    /// Links below `public_url`, with or without a slash at its end.
+    pub fn new(public_url: &str) -> Self {
+        Self {
+            base: public_url.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// The public URL itself, without a slash at its end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The install page of a channel.
+    pub fn install(&self, slug: &str, channel: &str) -> String {
+        format!("{}/install/{slug}/{channel}", self.base)
+    }
+
+    /// The manifest that an iPhone fetches to install from a channel.
+    pub fn ios_manifest(&self, slug: &str, channel: &str) -> String {
+        format!("{}/install/{slug}/{channel}/manifest.plist", self.base)
+    }
+
+    /// The bytes of an object.
+    pub fn download(&self, digest: &Digest) -> String {
+        format!("{}/download/{digest}", self.base)
+    }
+
+    /// The bytes of an artifact, under its own file name.
+    pub fn artifact(&self, artifact: &Artifact) -> String {
+        format!("{}/download/{}?artifact={}", self.base, artifact.sha256, artifact.id)
+    }
+}

@@ -1,0 +1,107 @@
+//! The JSON bodies of requests, other than the manifest.
+
+use std::collections::BTreeSet;
+
+use dist_model::{AppChanges, ChannelName, Platform, Scope, Slug, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `POST /api/apps`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AppCreate {
+    /// The app's name in URLs.
+    pub slug: Slug,
+    /// Its first settings.
+    #[serde(flatten)]
+    pub settings: AppChanges,
+}
+
+/// `POST …/releases/{id}/artifacts`: more artifacts for a draft.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactsAdd {
+    /// As in the manifest, with `sha256` in place of `path`.
+    pub artifacts: Vec<crate::manifest::ArtifactEntry>,
+}
+
+/// `POST …/releases/{id}/publish`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DraftPublish {
+    /// The channel to move, where it is another than the draft's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<ChannelName>,
+    /// The platforms that the release must have.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<Platform>)]
+    pub require: BTreeSet<Platform>,
+}
+
+/// `POST …/channels/{name}/promote`: one of the two is required.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Promote {
+    /// The release, by id or by version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The build, where the version alone names several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    /// The channel whose current release is promoted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_channel: Option<ChannelName>,
+}
+
+/// `POST …/channels/{name}/rollback`: the body may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollback {}
+
+/// `POST …/releases/{id}/yank`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Yank {
+    /// Roll back the channels that point at it, in the same transaction.
+    pub and_rollback: bool,
+    /// Why, for the audit log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `POST /api/tokens`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenCreate {
+    /// Its name, unique for ever.
+    pub name: String,
+    /// What it may do.
+    #[schema(value_type = Vec<Scope>)]
+    pub scopes: BTreeSet<Scope>,
+    /// The one app that it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_slug: Option<Slug>,
+    /// The channels that it may move; all where empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub channels: BTreeSet<ChannelName>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// `POST /api/store/cleanup`: the body may be empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CleanupRequest {
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// How old a mark must be before its object is removed, in seconds; an hour where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_seconds: Option<u64>,
+}
+
+/// `POST /api/store/backup`: the body may be empty. The server chooses the folder, below its own
+/// data folder or where its configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackupRequest {}

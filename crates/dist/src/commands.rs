@@ -1,0 +1,144 @@
+//! The commands: resolved arguments and a session in, an exit code out.
+
+pub mod app;
+pub mod audit;
+pub mod channel;
+pub mod ci;
+pub mod config;
+pub mod inspect;
+pub mod reference;
+pub mod release;
+pub mod server;
+pub mod store;
+pub mod token;
+
+use std::path::Path;
+
+use dist_api::{Page, Paging};
+use dist_model::{ErrorCode, Refusal};
+use serde::Serialize;
+
+use crate::cli::{
+    AppCommand, AuditCommand, ChannelCommand, CiCommand, Command, ConfigCommand, ReleaseCommand, ServerCommand,
+    StateCommand, StoreCommand, TokenCommand,
+};
+use crate::printer::Printer;
+use crate::session::{Session, usage};
+use crate::settings::{Environment, Settings};
+use crate::text::Table;
+
+/// The exit code of a command that answered, or why it could not.
+pub type Outcome = Result<u8, Refusal>;
+
+/// Everything went as asked.
+const DONE: u8 = 0;
+
+/// Which part of a list.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct PagingFlags {
+    /// How many to list, at most 200
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: Option<u32>,
+    /// Go on where a list before ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+impl PagingFlags {
+    fn paging(self) -> Paging {
+        Paging {
+            cursor: self.cursor,
+            limit: self.limit,
+        }
+    }
+}
+
+/// Runs a command of the program.
+pub fn run(command: Command, printer: Printer, environment: &Environment, folder: &Path) -> Outcome {
+    match command {
+        Command::State(command) => {
+            let settings = Settings::resolve(command.connection(), environment, folder)?;
+            let session = Session { settings, printer };
+            // One thread is enough: a command waits for one thing at a time.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| {
+                Refusal::new(ErrorCode::InternalError, format!("the program cannot start: {error}"))
+            })?;
+            runtime.block_on(run_on(command, &session, environment))
+        }
+        Command::Inspect(args) => Ok(inspect::inspect(&args, printer)),
+        Command::Server(ServerCommand::Run(options)) => server::run(options, printer),
+        Command::Completions(args) => Ok(reference::completions(&args, printer)),
+        Command::Man(args) => reference::man(&args, printer),
+    }
+}
+
+async fn run_on(command: StateCommand, session: &Session, environment: &Environment) -> Outcome {
+    match command {
+        StateCommand::Ci(on) => match on.command {
+            CiCommand::Publish(args) => ci::publish(args, session, environment).await,
+        },
+        StateCommand::Release(on) => match on.command {
+            ReleaseCommand::List(args) => release::list(args, session).await,
+            ReleaseCommand::Show(args) => release::show(args, session).await,
+            ReleaseCommand::Publish(args) => release::publish(args, session).await,
+            ReleaseCommand::Promote(args) => release::promote(args, session).await,
+            ReleaseCommand::Rollback(args) => release::rollback(args, session).await,
+            ReleaseCommand::Yank(args) => release::yank(args, session).await,
+            ReleaseCommand::Discard(args) => release::discard(args, session).await,
+        },
+        StateCommand::Channel(on) => match on.command {
+            ChannelCommand::List(args) => channel::list(args, session).await,
+            ChannelCommand::Show(args) => channel::show(args, session).await,
+            ChannelCommand::Set(args) => channel::set(args, session).await,
+            ChannelCommand::History(args) => channel::history(args, session).await,
+        },
+        StateCommand::App(on) => match on.command {
+            AppCommand::List(args) => app::list(args, session).await,
+            AppCommand::Show(args) => app::show(args, session).await,
+            AppCommand::Create(args) => app::create(args, session).await,
+            AppCommand::Set(args) => app::set(args, session).await,
+        },
+        StateCommand::Token(on) => match on.command {
+            TokenCommand::Create(args) => token::create(args, session).await,
+            TokenCommand::List(args) => token::list(args, session).await,
+            TokenCommand::Revoke(args) => token::revoke(args, session).await,
+        },
+        StateCommand::Audit(on) => match on.command {
+            AuditCommand::List(args) => audit::list(args, session).await,
+        },
+        StateCommand::Store(on) => match on.command {
+            StoreCommand::Cleanup(args) => store::cleanup(args, session).await,
+            StoreCommand::Verify => store::verify(session).await,
+            StoreCommand::Backup(args) => store::backup(args, session).await,
+            StoreCommand::Restore(args) => store::restore(&args, session),
+            StoreCommand::Rebuild => store::rebuild(session).await,
+        },
+        StateCommand::Config(on) => match on.command {
+            ConfigCommand::Show(args) => Ok(config::show(&args, session)),
+        },
+    }
+}
+
+/// Shows a page of a list, and how to see the next one.
+fn show_page<T: Serialize, const N: usize>(
+    printer: Printer,
+    page: &Page<T>,
+    header: [&str; N],
+    cells: impl Fn(&T) -> [String; N],
+) {
+    printer.show(page, |out| out.table(&Table::new(header).rows(&page.items, cells)));
+    if let Some(cursor) = &page.next_cursor {
+        printer.note(&format!("more with --cursor {cursor}"));
+    }
+}
+
+/// The value of a subject that may be named by its place on the command line or by its flag.
+fn either(place: Option<String>, flag: Option<String>, what: &str) -> Result<String, Refusal> {
+    match (place, flag) {
+        (Some(_), Some(_)) => Err(usage(format!("{what} is named twice"))),
+        (place, flag) => place
+            .or(flag)
+            .ok_or_else(|| usage(format!("{what} is missing: name it, or see --help"))),
+    }
+}

@@ -1,0 +1,189 @@
+//! `dist store`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use dist_api::CleanupRequest;
+use dist_model::{BackupReport, CleanupReport, Refusal, VerifyReport};
+use dist_service::{Service, Setup};
+
+use super::{DONE, Outcome};
+use crate::session::{Once, Session, usage};
+use crate::settings::Place;
+use crate::target::{local_only, refusal};
+use crate::text::{Table, Text, size};
+
+/// The exit code of a verification that found something: the store is damaged.
+const DAMAGED: u8 = 1;
+
+/// Cleans up.
+#[derive(Args, Debug)]
+pub struct Cleanup {
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// How long nothing must have referred to an object before it is removed: 1h, 30m, 0 [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    grace: Option<String>,
+    #[command(flatten)]
+    once: Once,
+}
+
+/// Backs up.
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// The folder to write to; below the store's backups where not given (a server chooses itself)
+    #[arg(value_name = "DIR")]
+    destination: Option<PathBuf>,
+    #[command(flatten)]
+    once: Once,
+}
+
+/// Restores.
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// The folder of the backup
+    #[arg(value_name = "BACKUP")]
+    backup: PathBuf,
+}
+
+/// `dist store cleanup`.
+pub async fn cleanup(args: Cleanup, session: &Session) -> Outcome {
+    let request = CleanupRequest {
+        dry_run: args.dry_run,
+        grace_seconds: args
+            .grace
+            .as_deref()
+            .map(duration)
+            .transpose()?
+            .map(|grace| grace.as_secs()),
+    };
+    let report = session.target_once(&args.once)?.cleanup(&request).await?;
+    session.printer.show(&report, |out| describe_cleanup(&report, out));
+    if let Some(reason) = &report.held_off {
+        session.printer.warn(reason);
+    }
+    Ok(DONE)
+}
+
+/// `dist store verify`.
+pub async fn verify(session: &Session) -> Outcome {
+    let report = session.target()?.verify().await?;
+    session
+        .printer
+        .show(&report, |out| out.table(&describe_verify(&report)));
+    Ok(if report.ok { DONE } else { DAMAGED })
+}
+
+/// `dist store backup`.
+pub async fn backup(args: Backup, session: &Session) -> Outcome {
+    let target = session.target_once(&args.once)?;
+    let report = target.backup(args.destination.as_deref()).await?;
+    session
+        .printer
+        .show(&report, |out| out.table(&describe_backup(&report)));
+    Ok(DONE)
+}
+
+/// `dist store restore`. It makes the store, so there is none to open before.
+pub fn restore(args: &Restore, session: &Session) -> Outcome {
+    let folder = match session.settings.place.as_ref().map(|place| &place.value) {
+        Some(Place::Folder(folder)) => folder,
+        Some(Place::Server(_)) => return Err(local_only("store restore")),
+        None => return Err(usage("this needs a store: name its folder with --local-store DIR")),
+    };
+    let report = Service::restore(&args.backup, folder, Setup::default()).map_err(refusal)?;
+    session
+        .printer
+        .show(&report, |out| out.table(&describe_backup(&report)));
+    Ok(DONE)
+}
+
+/// `dist store rebuild`.
+pub async fn rebuild(session: &Session) -> Outcome {
+    let target = session.target()?;
+    let local = target.local("store rebuild")?;
+    let report = local.service.rebuild(&local.caller).await.map_err(refusal)?;
+    session.printer.show(&report, |out| {
+        let mut table = Table::default().row(["events", &report.events.to_string()]);
+        for (name, rows) in &report.differing {
+            table = table.row([&format!("mended {name}"), &format!("{rows} rows")]);
+        }
+        out.table(&table);
+    });
+    Ok(DONE)
+}
+
+/// A length of time: a number and s, m, h or d; seconds where there is no letter.
+pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+    let unit = text.chars().last().filter(char::is_ascii_alphabetic);
+    let digits = unit.map_or(text, |_| &text[..text.len() - 1]);
+    let seconds = match unit {
+        None | Some('s') => Some(1),
+        Some('m') => Some(60),
+        Some('h') => Some(60 * 60),
+        Some('d') => Some(24 * 60 * 60),
+        Some(_) => None,
+    };
+    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
+    seconds
+        .zip(number)
+        .and_then(|(seconds, number): (u64, u64)| seconds.checked_mul(number))
+        .map(Duration::from_secs)
+        .ok_or_else(|| usage(format!("{text:?} is no length of time such as 90d, 12h, 30m or 10s")))
+}
+
+fn describe_cleanup(report: &CleanupReport, out: &mut Text) {
+    let done = if report.dry_run { "would remove" } else { "removed" };
+    for release in &report.releases {
+        let label = super::release::label(&release.version, &release.build);
+        out.line(format!("{done} release {} {label}", release.app));
+    }
+    for object in &report.objects {
+        out.line(format!("{done} object {} ({})", object.sha256, size(object.size_bytes)));
+    }
+    let counts = Table::default()
+        .row(["releases", &report.releases.len().to_string()])
+        .row(["objects", &report.objects.len().to_string()])
+        .row(["staging files", &report.staging_files.to_string()])
+        .row(["freed", &size(report.freed_bytes)])
+        .row(["waiting", &report.doomed.to_string()]);
+    out.table(&counts);
+}
+
+fn describe_verify(report: &VerifyReport) -> Table {
+    let mut table = Table::default()
+        .row(["objects", &format!("{} ({})", report.objects, size(report.bytes))])
+        .row(["events", &report.events.to_string()])
+        .row(["problems", &report.problems.len().to_string()]);
+    for problem in &report.problems {
+        table = table.row([&problem.kind, &format!("{}: {}", problem.subject, problem.message)]);
+    }
+    table
+}
+
+fn describe_backup(report: &BackupReport) -> Table {
+    Table::default()
+        .row(["folder", &report.path])
+        .row(["position", &report.position.to_string()])
+        .row(["objects", &format!("{} ({})", report.objects, size(report.bytes))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time() {
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(duration(text).ok().map(|time| time.as_secs()), seconds, "{text:?}");
+        };
+        check("0", Some(0));
+        check("90d", Some(90 * 86_400));
+        check("30m", Some(1800));
+        for text in ["", "d", "-1d", "+1d", "1w", "1.5h", "é", "99999999999999999d"] {
+            check(text, None);
+        }
+    }
+}

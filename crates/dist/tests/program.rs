@@ -1,0 +1,544 @@
+//! The program itself: usage errors, pure JSON, settings, inspection, restoring.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use support::{Kind, World, deb, finish, program};
+
+#[test]
+fn usage_errors_exit_with_2_and_are_json_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |line: &str, environment: &[(&str, &str)]| {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let mut command = program(folder.path(), &arguments);
+        command.envs(environment.iter().copied());
+        finish(&arguments, command)
+    };
+    for (line, environment) in [
+        ("--json", &[] as &[_]),
+        ("frobnicate --json", &[]),
+        ("app --json", &[]),
+        ("app list --nope --json", &[]),
+        ("--json release show --release", &[]),
+        ("app list --json", &[]),
+        ("app list --server http://x --local-store y --json", &[]),
+        (
+            "app list --json",
+            &[("DIST_SERVER", "http://x"), ("DIST_LOCAL_STORE", "y")],
+        ),
+        ("app list --server ftp://x --json", &[]),
+        ("app list --server http://user:pass@x --json", &[]),
+        ("app list --server http://x --token a --token-file b --json", &[]),
+        ("app list --server http://x --token-file none --json", &[]),
+        ("app list --server http://x --ca-file none --json", &[]),
+        ("app show --local-store y --json", &[]),
+        ("release show --local-store y --app a --json", &[]),
+        ("release show --local-store y --app a 1 --release 2 --json", &[]),
+        ("release promote --local-store y --app a --channel c --json", &[]),
+        ("ci publish --local-store y --app a x.deb --json", &[]),
+        ("ci publish --local-store y --manifest m.json x.deb --json", &[]),
+        ("store cleanup --local-store y --grace soon --json", &[]),
+        ("app set a --local-store y --visibility secret --json", &[]),
+        ("release list --local-store y --app a --limit 201 --json", &[]),
+        ("server run --json", &[]),
+        ("completions tcsh --json", &[]),
+    ] {
+        let run = run(line, environment);
+        run.refused("usage.error", 2);
+        assert!(!run.stdout.trim_end().contains('\n'), "{line}");
+    }
+    for line in ["store restore b", "store rebuild"] {
+        let arguments = format!("{line} --server http://127.0.0.1:1 --json");
+        run(&arguments, &[]).refused("store.local_only", 2);
+    }
+    let plain = run("app list", &[]);
+    assert_eq!((plain.code, plain.stdout.as_str()), (2, ""));
+    assert!(
+        plain.stderr.contains("--server URL or --local-store DIR"),
+        "{}",
+        plain.stderr
+    );
+    assert!(
+        std::fs::read_dir(folder.path()).unwrap().next().is_none(),
+        "nothing was made"
+    );
+}
+
+#[test]
+fn only_what_begins_a_store_makes_one() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    let fresh = world.work().join("fresh");
+    let store = fresh.to_str().unwrap();
+    for line in [
+        "app list",
+        "release list --app a",
+        "release yank --app a 1",
+        "token list",
+        "audit list",
+        "store cleanup",
+        "store verify",
+        "store backup",
+        "store rebuild",
+        "app set a --owner me",
+    ] {
+        let arguments: Vec<&str> = line
+            .split_whitespace()
+            .chain(["--local-store", store, "--json"])
+            .collect();
+        world.run(&arguments).refused("store.not_found", 3);
+    }
+    let plan = world.json(&[
+        "ci",
+        "publish",
+        "--app",
+        "a",
+        "--version",
+        "1",
+        "a.deb",
+        "--dry-run",
+        "--local-store",
+        store,
+    ]);
+    assert_eq!(
+        (&plan["dry_run"], &plan["app"]["created"]),
+        (&true.into(), &true.into())
+    );
+    assert!(!fresh.exists(), "a dry run writes nothing");
+    world.json(&[
+        "ci",
+        "publish",
+        "--app",
+        "a",
+        "--version",
+        "1",
+        "a.deb",
+        "--local-store",
+        store,
+    ]);
+    assert!(fresh.join("dist.db").is_file());
+}
+
+#[test]
+fn the_file_dist_toml_is_found_upward() {
+    let world = World::new(Kind::Local);
+    world.write("dist.toml", "local_store = 'own'\napp = 'acme'\nchannel = 'beta'\n");
+    world.write("below/a.deb", deb("a"));
+    let run = |arguments: &[&str]| {
+        let run = finish(arguments, program(&world.work().join("below"), arguments));
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        run.json()
+    };
+    let result = run(&["ci", "publish", "--version", "1", "a.deb", "--json"]);
+    assert_eq!(result["channel"]["name"], "beta");
+    assert!(world.work().join("own/dist.db").is_file());
+    assert_eq!(run(&["channel", "show", "--json"])["current"]["version"], "1");
+    let settings = run(&["config", "show", "--json", "--token", "dist_secret"]);
+    assert_eq!(settings["token"]["value"], "(hidden)");
+    assert!(settings["app"]["origin"].as_str().unwrap().ends_with("dist.toml"));
+
+    world.write("dist.toml", "chanel = 'beta'\n");
+    let arguments = ["app", "list", "--json"];
+    let refused = finish(&arguments, program(&world.work(), &arguments));
+    refused.refused("usage.error", 2);
+    assert!(refused.stdout.contains("did you mean"), "{}", refused.stdout);
+}
+
+#[test]
+fn the_source_comes_from_the_ci_system_unless_the_manifest_says_it() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    world.write(
+        "dist.json",
+        r#"{"app": "acme", "version": "1", "source": {"branch": "mine"}, "artifacts": [{"path": "a.deb"}]}"#,
+    );
+    let arguments = ["ci", "publish", "--json"];
+    let mut command = world.command(&arguments);
+    command
+        .env("CIRCLECI", "true")
+        .env("CIRCLE_SHA1", "c0ffee")
+        .env("CIRCLE_BRANCH", "theirs");
+    assert_eq!(finish(&arguments, command).code, 0);
+    let release = world.json(&["release", "show", "--app", "acme", "1"]);
+    assert_eq!(
+        release["source"],
+        serde_json::json!({"commit": "c0ffee", "branch": "mine"})
+    );
+}
+
+#[test]
+fn one_key_does_a_thing_once() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        world.write("a.deb", deb("a"));
+        let first = world.json(&[
+            "token",
+            "create",
+            "--name",
+            "a",
+            "--scope",
+            "read",
+            "--idempotency-key",
+            "k",
+        ]);
+        let again = world.json(&[
+            "token",
+            "create",
+            "--name",
+            "a",
+            "--scope",
+            "read",
+            "--idempotency-key",
+            "k",
+        ]);
+        assert!(first["secret"].is_string() && again["secret"].is_null(), "{kind:?}");
+        assert_eq!(first["token"]["id"], again["token"]["id"]);
+        let other = [
+            "token",
+            "create",
+            "--name",
+            "b",
+            "--scope",
+            "read",
+            "--idempotency-key",
+            "k",
+            "--json",
+        ];
+        world.run(&other).refused("idempotency.mismatch", 5);
+        let publish = [
+            "ci",
+            "publish",
+            "--app",
+            "a",
+            "--version",
+            "1",
+            "a.deb",
+            "--idempotency-key",
+            "p",
+        ];
+        assert_eq!(world.json(&publish)["status"], "published");
+        assert_eq!(world.json(&publish)["status"], "published", "the first answer again");
+    }
+}
+
+#[test]
+fn a_large_file_goes_in_parts_and_only_once() {
+    let world = World::new(Kind::Remote);
+    let path = world.write("large.deb", deb("large"));
+    let file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.set_len((64 << 20) + 4097).unwrap();
+    let publish = |version: &str| world.json(&["ci", "publish", "--app", "a", "--version", version, "large.deb"]);
+    let first = publish("1");
+    assert_eq!(first["artifacts"][0]["size_bytes"], (64 << 20) + 4097);
+    publish("2");
+    let uploads = world.json(&["audit", "list", "--action", "object.uploaded"]);
+    assert_eq!(
+        uploads["items"].as_array().unwrap().len(),
+        1,
+        "the second release uploads nothing"
+    );
+    assert_eq!(world.json(&["store", "verify"])["ok"], true);
+}
+
+#[test]
+fn a_backup_is_restored_elsewhere_and_tables_are_rebuilt() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    world.json(&[
+        "ci",
+        "publish",
+        "--app",
+        "a",
+        "--version",
+        "1",
+        "--channel",
+        "beta",
+        "a.deb",
+    ]);
+    let backup = world.work().join("backup");
+    let restored = world.work().join("restored");
+    let (backup, restored) = (backup.to_str().unwrap(), restored.to_str().unwrap());
+    assert_eq!(world.json(&["store", "backup", backup])["objects"], 1);
+    world.json(&["store", "restore", backup, "--local-store", restored]);
+    let releases =
+        |store: &str| world.json(&["release", "list", "--app", "a", "--local-store", store])["items"].clone();
+    assert_eq!(releases(restored), releases(world.store().to_str().unwrap()));
+    assert_eq!(world.json(&["store", "verify", "--local-store", restored])["ok"], true);
+    let again = ["store", "restore", backup, "--local-store", restored, "--json"];
+    world.run(&again).refused("store.not_empty", 5);
+    let none = ["store", "restore", "none", "--local-store", "new", "--json"];
+    assert_eq!(world.run(&none).code, 7);
+
+    let before = world.snapshot();
+    let database = rusqlite::Connection::open(world.store().join("dist.db")).unwrap();
+    database
+        .execute_batch("DELETE FROM artifacts; UPDATE releases SET version = 'x'")
+        .unwrap();
+    drop(database);
+    let verify = world.run(&["store", "verify", "--json"]);
+    assert_eq!((verify.code, &verify.json()["ok"]), (1, &false.into()));
+    let mended = world.json(&["store", "rebuild"]);
+    assert!(
+        mended["differing"].as_object().unwrap().contains_key("artifacts"),
+        "{mended}"
+    );
+    assert_eq!(world.snapshot(), before);
+}
+
+#[test]
+fn files_are_inspected_without_a_server_and_a_bad_one_hides_no_other() {
+    let world = World::new(Kind::Local);
+    world.write("good.deb", deb("x"));
+    world.write("bad.apk", "<html>");
+    let good = world.run(&["inspect", "good.deb", "--json"]);
+    assert_eq!((good.code, &good.json()["reports"][0]["format"]), (0, &"deb".into()));
+    let mixed = world.run(&["inspect", "none", "bad.apk", "good.deb", "--json"]);
+    assert_eq!(mixed.code, 7);
+    let reports = mixed.json()["reports"].as_array().unwrap().clone();
+    let verdicts: Vec<&str> = reports
+        .iter()
+        .map(|report| report["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts, ["failed", "failed", "passed"]);
+    assert_eq!(reports[0]["findings"][0]["code"], "artifact.path_not_found");
+    assert_eq!(reports[2]["sha256"].as_str().unwrap().len(), 64);
+    let human = world.run(&["inspect", "good.deb", "bad.apk"]);
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("inspect", human.stdout);
+    });
+}
+
+#[test]
+fn help_version_completions_and_manual_are_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let run = finish(arguments, program(folder.path(), arguments));
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run
+    };
+    assert!(run(&["--help"]).stdout.contains("Usage: dist"));
+    assert!(
+        run(&["--version", "--json"]).json()["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("dist ")
+    );
+    assert!(run(&["completions", "bash"]).stdout.contains("_dist()"));
+    assert!(run(&["completions", "zsh", "--json"]).json()["script"].is_string());
+    assert!(run(&["man"]).stdout.contains(".TH dist 1"));
+    run(&["man", "--dir", "man"]);
+    assert!(folder.path().join("man/dist-release-promote.1").is_file());
+}
+
+/// Both start before either ends, on a folder and on a server.
+fn at_once(world: &World, commands: [&[&str]; 2]) -> [support::Run; 2] {
+    let children = commands.map(|arguments| {
+        let arguments = [arguments, &["--json"]].concat();
+        let mut command = world.command(&arguments);
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        (arguments.join(" "), command.spawn().unwrap())
+    });
+    children.map(|(line, child)| {
+        let output = child.wait_with_output().unwrap();
+        support::Run {
+            line,
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    })
+}
+
+#[test]
+fn of_two_at_once_one_wins() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        for name in ["a", "b"] {
+            world.write(&format!("{name}.deb"), deb(name));
+        }
+        for version in ["1", "2", "3"] {
+            let publish = [
+                "ci",
+                "publish",
+                "--app",
+                "acme",
+                "--channel",
+                "beta",
+                "--version",
+                version,
+            ];
+            let [a, b] = at_once(
+                &world,
+                [
+                    &[&publish[..], &["a.deb"]].concat(),
+                    &[&publish[..], &["b.deb"]].concat(),
+                ],
+            );
+            let (winner, loser) = if a.code == 0 { (a, b) } else { (b, a) };
+            assert_eq!(
+                (winner.code, &winner.json()["status"]),
+                (0, &"published".into()),
+                "{}",
+                winner.stdout
+            );
+            loser.refused("release.conflict", 5);
+        }
+        let promote = |version| {
+            [
+                "release",
+                "promote",
+                "--app",
+                "acme",
+                "--channel",
+                "stable",
+                "--if-current",
+                "0",
+                "--release",
+                version,
+            ]
+        };
+        let [a, b] = at_once(&world, [&promote("1"), &promote("2")]);
+        let (winner, loser) = if a.code == 0 { (a, b) } else { (b, a) };
+        assert_eq!(
+            (winner.code, &winner.json()["channel"]["revision"]),
+            (0, &1.into()),
+            "{}",
+            winner.stdout
+        );
+        loser.refused("channel.moved", 5);
+        assert_eq!(world.json(&["store", "verify"])["ok"], true);
+    }
+}
+
+#[test]
+fn a_proxy_is_asked_unless_the_host_is_exempt() {
+    let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["app", "list", "--server", "https://get.example.org/dist"];
+    let mut command = program(folder.path(), &arguments);
+    command.env("HTTPS_PROXY", &url).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let (mut stream, _) = proxy.accept().unwrap();
+    let mut asked = [0; 27];
+    std::io::Read::read_exact(&mut stream, &mut asked).unwrap();
+    assert_eq!(&asked, b"CONNECT get.example.org:443");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let world = World::new(Kind::Remote);
+    let arguments = ["app", "list"];
+    let mut command = world.command(&arguments);
+    command
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("NO_PROXY", "localhost,127.0.0.1");
+    assert_eq!(finish(&arguments, command).code, 0);
+}
+
+#[test]
+fn the_server_is_run_and_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "server",
+        "run",
+        "--data",
+        "data",
+        "--listen",
+        "127.0.0.1:0",
+        "--port-file",
+        "port",
+        "--json",
+    ];
+    let mut command = program(folder.path(), &arguments);
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let port = loop {
+        let port = std::fs::read_to_string(folder.path().join("port")).unwrap_or_default();
+        if let Ok(port) = port.trim().parse::<u16>() {
+            break port;
+        }
+        assert!(std::time::Instant::now() < deadline, "the server did not start");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    let url = format!("http://127.0.0.1:{port}");
+    let arguments = ["app", "list", "--server", &url, "--json"];
+    let listed = finish(&arguments, program(folder.path(), &arguments));
+    assert_eq!((listed.code, &listed.json()["items"]), (0, &serde_json::json!([])));
+    let pid = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.stdout, b"{\"status\":\"stopped\"}\n");
+}
+
+#[test]
+fn a_list_is_walked_page_by_page() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        world.write("a.deb", deb("a"));
+        for version in ["1", "2", "3"] {
+            world.json(&[
+                "ci",
+                "publish",
+                "--app",
+                "acme",
+                "--version",
+                version,
+                "--channel",
+                "beta",
+                "a.deb",
+            ]);
+        }
+        for list in [
+            &["release", "list", "--app", "acme"] as &[&str],
+            &["channel", "history", "--app", "acme", "beta"],
+        ] {
+            let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+            for _ in 0..3 {
+                let mut arguments = [list, &["--limit", "1"]].concat();
+                arguments.extend(cursor.iter().flat_map(|cursor| ["--cursor", cursor]));
+                let page = world.json(&arguments);
+                seen.push(page["items"][0]["version"].as_str().unwrap().to_owned());
+                cursor = page["next_cursor"].as_str().map(str::to_owned);
+            }
+            assert_eq!(seen, ["3", "2", "1"]);
+            assert_eq!(cursor, None, "{kind:?} {list:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_is_revoked_once() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        let made = world.json(&[
+            "token",
+            "create",
+            "--name",
+            "ci",
+            "--scope",
+            "publish",
+            "--expires",
+            "90d",
+        ]);
+        let id = made["token"]["id"].as_str().unwrap();
+        assert!(made["token"]["expires_at"].is_string());
+        assert!(world.json(&["token", "revoke", id])["revoked_at"].is_string());
+        world
+            .run(&["token", "revoke", "--id", id, "--json"])
+            .refused("token.already_revoked", 5);
+        let listed = world.run(&["token", "list"]);
+        assert!(listed.stdout.contains("revoked 20"), "{}", listed.stdout);
+        assert!(!listed.stdout.contains(made["secret"].as_str().unwrap()));
+    }
+}
