@@ -27,6 +27,7 @@
 mod archive;
 mod formats;
 mod limits;
+mod name;
 mod report;
 mod sample;
 

@@ -11,7 +11,7 @@ use serde_json::Map;
 
 use crate::archive::zip::Fault;
 use crate::sample::Sample;
-use crate::{Finding, Format, Report, Severity, Verdict};
+use crate::{Finding, Format, Report, Severity, Verdict, name};
 
 pub(crate) use member::Member;
 
@@ -93,6 +93,11 @@ pub(crate) fn judge(sample: &Sample) -> Report {
     };
     if let Some(row) = found {
         (row.describe)(sample, &mut report);
+    }
+    // Archives and bare programs are of every platform; their names say of which.
+    if report.platform.is_none() {
+        report.platform = name::platform(&sample.name);
+        report.arch = report.arch.or_else(|| name::processor(&sample.name).map(str::to_owned));
     }
     report.verdict = Verdict::of(&report.findings);
     report

@@ -1,0 +1,260 @@
+//! What handlers take from a request: who asks, what the path names, and a bounded body.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use bytes::{Bytes, BytesMut};
+use dist_model::{ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Slug, Timestamp};
+use dist_service::{Caller, Idempotency, Paging, Principal};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{ApiError, Result};
+use crate::observe::Facts;
+use crate::state::Site;
+
+/// Who asks. Nothing but reads is open to strangers, so that theirs end here, before any body of
+/// theirs is read.
+pub(crate) struct Identity(pub Caller);
+
+impl FromRequestParts<Arc<Site>> for Identity {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
+        let facts = parts.extensions.get::<Arc<Facts>>().cloned();
+        // What is not even text is malformed, and the service knows how to say so.
+        let authorization = parts.headers.get(header::AUTHORIZATION);
+        let authorization = authorization.map(|value| value.to_str().unwrap_or_default());
+        let principal = match site.service.authenticate(authorization).await {
+            Ok(principal) => principal,
+            Err(denied) => {
+                if let (Some(facts), Some(token)) = (&facts, denied.token) {
+                    facts.recognise(token);
+                }
+                return Err(denied.refusal.into());
+            }
+        };
+        match &principal {
+            Principal::Token(token) => {
+                if let Some(facts) = &facts {
+                    facts.recognise(Arc::clone(token));
+                }
+            }
+            Principal::Anonymous if !parts.method.is_safe() => {
+                return Err(ApiError::from_code(ErrorCode::AuthMissing));
+            }
+            _ => {}
+        }
+        Ok(Self(Caller {
+            principal,
+            request_id: facts.map(|facts| Arc::clone(&facts.request_id)),
+        }))
+    }
+}
+
+/// The path's variable segments, each as what it must be.
+pub(crate) struct Segments<T>(pub T);
+
+macro_rules! segments {
+    ($($name:ident),+) => {
+        impl<State: Send + Sync, $($name),+> FromRequestParts<State> for Segments<($($name,)+)>
+        where
+            $($name: FromStr, ApiError: From<$name::Err>),+
+        {
+            type Rejection = ApiError;
+
+            #[allow(non_snake_case, reason = "a type parameter names its own value")]
+            async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self> {
+                let params = RawPathParams::from_request_parts(parts, state)
+                    .await
+                    .map_err(|_| ApiError::from_code(ErrorCode::RouteNotFound))?;
+                let mut values = params.iter().map(|(_, value)| value);
+                $(let $name = values.next().unwrap_or_default().parse::<$name>()?;)+
+                Ok(Self(($($name,)+)))
+            }
+        }
+    };
+}
+
+segments!(A);
+segments!(A, B);
+segments!(A, B, C);
+segments!(A, B, C, D);
+
+/// The query, refused in our own words.
+pub(crate) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|axum::extract::Query(value)| Self(value))
+            .map_err(|rejection| Refusal::new(ErrorCode::UsageError, rejection.body_text()).into())
+    }
+}
+
+/// A page of the size asked for, or of the usual one.
+pub(crate) fn paging(query: dist_api::Paging) -> Paging {
+    Paging {
+        cursor: query.cursor,
+        limit: query.limit.unwrap_or(Paging::default().limit),
+    }
+}
+
+/// `If-Match`: the channel revision that must still be there, as `7` or `"7"`.
+pub(crate) struct IfMatch(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self(None));
+        };
+        let text = value.to_str().unwrap_or_default().trim();
+        let number = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .unwrap_or(text);
+        number.parse().map(|revision| Self(Some(revision))).map_err(|_| {
+            Refusal::new(
+                ErrorCode::RequestMalformed,
+                "If-Match takes a channel's revision, such as \"7\"",
+            )
+            .into()
+        })
+    }
+}
+
+/// A body of at most 1 MiB, with what makes its request safe to repeat.
+pub(crate) struct Payload {
+    bytes: Bytes,
+    method: Method,
+    target: String,
+    if_match: Bytes,
+    idempotency_key: Option<String>,
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl Payload {
+    /// The body as it came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            let value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+            let message = format!("the body is not what this route takes: {error}");
+            bad_name(&value, "")
+                .unwrap_or_else(|| Refusal::new(ErrorCode::RequestMalformed, message))
+                .into()
+        })
+    }
+
+    /// The body as JSON, where an empty one asks for nothing special.
+    pub(crate) fn json_or_default<T: DeserializeOwned + Default>(&self) -> Result<T> {
+        if self.bytes.is_empty() {
+            Ok(T::default())
+        } else {
+            self.json()
+        }
+    }
+
+    /// The `Idempotency-Key`, bound to this request.
+    pub(crate) fn idempotency(&self) -> Result<Option<Idempotency>> {
+        let parts: [&[u8]; 4] = [
+            self.method.as_str().as_bytes(),
+            self.target.as_bytes(),
+            &self.if_match,
+            &self.bytes,
+        ];
+        Ok(self
+            .idempotency_key
+            .as_deref()
+            .map(|key| Idempotency::new(key, &parts))
+            .transpose()?)
+    }
+}
+
+impl FromRequest<Arc<Site>> for Payload {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        let header = |name: &HeaderName| parts.headers.get(name).map(HeaderValue::as_bytes);
+        Ok(Self {
+            bytes: read_all(body, site.limits.json_bytes).await?,
+            if_match: header(&header::IF_MATCH)
+                .map(Bytes::copy_from_slice)
+                .unwrap_or_default(),
+            // A key that is not text is not a key either, and is refused as one.
+            idempotency_key: header(&IDEMPOTENCY_KEY).map(|key| String::from_utf8_lossy(key).into_owned()),
+            target: parts.uri.to_string(),
+            method: parts.method,
+        })
+    }
+}
+
+/// The refusal of the first value in a body that is a name with rules, and an error code, of its
+/// own: the JSON reader knows only that something is wrong.
+fn bad_name(value: &Value, pointer: &str) -> Option<Refusal> {
+    let within = |key: &dyn std::fmt::Display| format!("{pointer}/{key}");
+    match value {
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| bad_name(item, &within(&index)))
+        }
+        Value::Object(members) => members.iter().find_map(|(key, value)| {
+            let refusal = value.as_str().and_then(|text| match key.as_str() {
+                "slug" | "app_slug" => text.parse::<Slug>().err(),
+                "channel" | "from_channel" => text.parse::<ChannelName>().err(),
+                "platform" => text.parse::<Platform>().err(),
+                "sha256" => text.parse::<Digest>().err(),
+                "filename" => text.parse::<FileName>().err(),
+                "expires_at" => text.parse::<Timestamp>().err(),
+                _ => None,
+            });
+            let refusal = refusal.map(|refusal| refusal.with("field", within(key)));
+            refusal.or_else(|| bad_name(value, &within(key)))
+        }),
+        _ => None,
+    }
+}
+
+/// The whole body, where it is at most `limit` bytes.
+async fn read_all(mut body: Body, limit: usize) -> Result<Bytes> {
+    let too_large = || {
+        Refusal::new(
+            ErrorCode::RequestTooLarge,
+            format!("the body is over {limit} bytes; files go to /api/upload"),
+        )
+    };
+    let announced = http_body::Body::size_hint(&body).lower();
+    if announced > limit as u64 {
+        return Err(too_large().into());
+    }
+    let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            if data.len() > limit - bytes.len() {
+                return Err(too_large().into());
+            }
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+/// A header's value as text, trimmed; `None` where it is absent or not text.
+pub(crate) fn text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}

@@ -1,0 +1,17 @@
+//! `distd`: the HTTP server of the release platform.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The HTTP server of the release platform: API, install pages and artifact store.
+#[derive(Parser)]
+#[command(name = "distd", version)]
+struct Cli {
+    #[command(flatten)]
+    options: distd::Options,
+}
+
+fn main() -> ExitCode {
+    distd::run(Cli::parse().options)
+}

@@ -1,0 +1,184 @@
+//! What is seen of every request, at one place: its id, its log line, its counts, and the audit
+//! of refusals.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use dist_model::{ErrorCode, ErrorKind, Token};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::connection::Peer;
+use crate::error::{ApiError, Refused, chain};
+use crate::state::Site;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known of a request beside what it says.
+pub(crate) struct Facts {
+    /// Its id: the client's where it sent a good one.
+    pub request_id: Arc<str>,
+    token: OnceLock<Arc<Token>>,
+}
+
+impl Facts {
+    /// Notes whose credential it was, for the audit of a refusal.
+    pub(crate) fn recognise(&self, token: Arc<Token>) {
+        let _ = self.token.set(token);
+    }
+}
+
+/// Makes ids of requests: a random beginning for this process, then a count.
+pub(crate) struct RequestIds {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self {
+            process: rand::random(),
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl RequestIds {
+    fn next(&self) -> String {
+        format!("{:08x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Surrounds every route.
+pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let header = request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(|value| is_good_id(value))
+        .cloned();
+    // The id is visible ASCII either way: generated so, or checked.
+    let header = header.or_else(|| HeaderValue::from_maybe_shared(site.request_ids.next()).ok());
+    let request_id = header
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let facts = Arc::new(Facts {
+        request_id: Arc::from(request_id),
+        token: OnceLock::new(),
+    });
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let uri = request.uri().clone();
+    request.extensions_mut().insert(Arc::clone(&facts));
+
+    // A panic is a fault of ours in one request: it is answered like any other.
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| ApiError::from_code(ErrorCode::InternalError).into_response());
+
+    set_headers(response.headers_mut(), header);
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let status = response.status();
+    let elapsed = began.elapsed();
+    site.metrics.request(&method, route, status, elapsed);
+    let refused = response.extensions().get::<Refused>();
+    let seen = Seen {
+        request_id: &facts.request_id,
+        method: method.as_str(),
+        route,
+        path: uri.path(),
+        status,
+        ms: elapsed.as_secs_f64() * 1000.0,
+    };
+    seen.log(refused, facts.token.get());
+    if let Some(refused) = refused {
+        audit_refusal(&site, refused, &facts, peer, &method, uri.path()).await;
+    }
+    response
+}
+
+/// What every answer carries: its request's id, and that it is of this moment and what it says that
+/// it is, unless a handler said otherwise.
+fn set_headers(headers: &mut HeaderMap, request_id: Option<HeaderValue>) {
+    headers.extend(request_id.map(|id| (REQUEST_ID, id)));
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
+    let no_sniff = HeaderValue::from_static("nosniff");
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(no_sniff);
+}
+
+/// Somebody else's id is taken over where it cannot break a log line or a header.
+fn is_good_id(value: &HeaderValue) -> bool {
+    let good = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:+/=@".contains(b);
+    (1..=128).contains(&value.len()) && value.as_bytes().iter().all(good)
+}
+
+/// Refusals of recognised credentials are events; those of strangers are counted, by address.
+async fn audit_refusal(
+    site: &Site,
+    refused: &Refused,
+    facts: &Facts,
+    peer: Option<IpAddr>,
+    method: &http::Method,
+    path: &str,
+) {
+    match (refused.code.kind(), facts.token.get()) {
+        (ErrorKind::Forbidden, Some(token)) => {
+            let request = format!("{method} {path}");
+            let id = Some(Arc::clone(&facts.request_id));
+            if let Err(error) = site.service.record_refusal(token, refused.code, &request, id).await {
+                tracing::warn!(error = chain(&error), "a refusal could not be recorded");
+            }
+        }
+        (ErrorKind::Unauthenticated, _) => {
+            if let Some(address) = peer {
+                site.service.count_stranger(address);
+            }
+        }
+        _ => {}
+    }
+}
+
+struct Seen<'a> {
+    request_id: &'a str,
+    method: &'a str,
+    route: &'a str,
+    path: &'a str,
+    status: StatusCode,
+    ms: f64,
+}
+
+impl Seen<'_> {
+    /// What changed something, was refused or failed is told at `info` or above; reads that went
+    /// well only at `debug`: a line for each of them would cost more than they do.
+    fn log(&self, refused: Option<&Refused>, token: Option<&Arc<Token>>) {
+        let Self {
+            request_id,
+            method,
+            route,
+            path,
+            status,
+            ms,
+        } = self;
+        let status = status.as_u16();
+        let code = refused.map(|refused| refused.code.as_str());
+        let cause = refused.and_then(|refused| refused.cause.as_deref());
+        let token = token.map(|token| token.name.as_str());
+        if status >= 500 {
+            tracing::error!(
+                request_id, method, route, path, status, ms, code, cause, token, "request"
+            );
+        } else if status >= 400 || !matches!(*method, "GET" | "HEAD" | "OPTIONS") {
+            tracing::info!(request_id, method, route, path, status, ms, code, token, "request");
+        } else {
+            tracing::debug!(request_id, method, route, path, status, ms, token, "request");
+        }
+    }
+}

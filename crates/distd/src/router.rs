@@ -1,0 +1,168 @@
+//! Every route, in one list. The `OpenAPI` document is made of the same list, and so is the list
+//! that the access tests go through.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use dist_model::{ErrorCode, Refusal};
+use http::{Method, header};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, PathItem};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{apps, audit, channels, latest, objects, releases, store, tokens, uploads};
+use crate::error::ApiError;
+use crate::state::Site;
+use crate::{download, health, install, observe};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "distd",
+        description = "Takes build artifacts from CI and puts them into people's hands.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Bearer),
+    // What only queries refer to is not found by itself.
+    components(schemas(dist_api::Order)),
+    security((), ("token" = [])),
+)]
+struct Document;
+
+struct Bearer;
+
+impl utoipa::Modify for Bearer {
+    fn modify(&self, document: &mut OpenApi) {
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("`dist_` and 64 hexadecimal characters"))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(token));
+    }
+}
+
+fn all() -> OpenApiRouter<Arc<Site>> {
+    let tus = OpenApiRouter::new()
+        .routes(routes!(uploads::options, uploads::create))
+        .routes(routes!(uploads::head, uploads::append, uploads::terminate))
+        .layer(map_response(uploads::mark));
+    OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi_json))
+        .routes(routes!(install::index))
+        .routes(routes!(install::page))
+        .routes(routes!(install::manifest))
+        .routes(routes!(download::download))
+        .routes(routes!(latest::follow))
+        .routes(routes!(latest::follow_arch))
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::show, apps::update))
+        .routes(routes!(releases::list, releases::publish))
+        .routes(routes!(releases::show, releases::discard))
+        .routes(routes!(releases::add_artifacts))
+        .routes(routes!(releases::publish_draft))
+        .routes(routes!(releases::yank))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::show, channels::update))
+        .routes(routes!(channels::history))
+        .routes(routes!(channels::promote))
+        .routes(routes!(channels::roll_back))
+        .routes(routes!(latest::check))
+        .routes(routes!(objects::head))
+        .routes(routes!(objects::upload))
+        .merge(tus)
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
+        .routes(routes!(store::cleanup))
+        .routes(routes!(store::verify))
+        .routes(routes!(store::backup))
+}
+
+/// Everything that is served on the main address; `/metrics` only where it has no own one.
+pub(crate) fn router(site: Arc<Site>, with_metrics: bool) -> Router {
+    let (mut router, _) = all().split_for_parts();
+    if with_metrics {
+        router = router.merge(metrics());
+    }
+    let observe = from_fn_with_state(Arc::clone(&site), observe::observe);
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(observe)
+        .with_state(site)
+}
+
+/// The one route that may have an address of its own.
+fn metrics() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new().routes(routes!(health::metrics))
+}
+
+/// What is served on that address.
+pub(crate) fn metrics_only(site: Arc<Site>) -> Router {
+    Router::from(metrics()).fallback(no_route).with_state(site)
+}
+
+async fn no_route() -> ApiError {
+    ApiError::from_code(ErrorCode::RouteNotFound)
+}
+
+async fn no_method(method: Method) -> ApiError {
+    let message = format!("this route does not take {method}; the Allow header says what it takes");
+    Refusal::new(ErrorCode::MethodNotAllowed, message).into()
+}
+
+/// Made when first asked for, and the same ever after.
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| openapi().to_json().unwrap_or_default().into());
+
+/// This document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "health", responses((status = 200, body = Object)))]
+async fn openapi_json() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI.clone()).into_response()
+}
+
+/// The `OpenAPI` document of every route.
+pub fn openapi() -> OpenApi {
+    let mut document = all().merge(metrics()).split_for_parts().1;
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            // Handlers are named within their resource, and operations must be named in all.
+            let resource = operation.tags.iter().flatten().next();
+            let id = resource.zip(operation.operation_id.as_ref());
+            operation.operation_id = id.map(|(resource, name)| format!("{resource}.{name}"));
+        }
+    }
+    document
+}
+
+/// Every route as its method and path, in the order of paths.
+pub fn list() -> Vec<(Method, String)> {
+    let mut routes = Vec::new();
+    for (path, mut item) in openapi().paths.paths {
+        routes.extend(operations(&mut item).map(|(method, _)| (method, path.clone())));
+    }
+    routes
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    [
+        (Method::GET, &mut item.get),
+        (Method::HEAD, &mut item.head),
+        (Method::OPTIONS, &mut item.options),
+        (Method::POST, &mut item.post),
+        (Method::PUT, &mut item.put),
+        (Method::PATCH, &mut item.patch),
+        (Method::DELETE, &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}

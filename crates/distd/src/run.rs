@@ -1,0 +1,94 @@
+//! The program: settings, logs, signals.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Options};
+use crate::server::Server;
+
+/// The exit code of wrong settings.
+const USAGE: u8 = 2;
+
+/// Runs the server until SIGTERM or SIGINT, and says on stderr what goes wrong. A second signal
+/// ends the process at once.
+///
+/// It starts its own runtime, so it must not be called from inside of one.
+pub fn run(options: Options) -> ExitCode {
+    let config = match options.resolve() {
+        Ok(config) => config,
+        Err(error) => return fail(&error, USAGE),
+    };
+    if let Err(error) = init_logs(&config.log) {
+        return fail(&error, USAGE);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, 1),
+    };
+    runtime.block_on(serve(config))
+}
+
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("distd: {error}");
+    ExitCode::from(code)
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let (mut term, mut interrupt) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error, 1),
+    };
+    let server = match Server::bind(config).await {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::error!(error = crate::error::chain(&error), "cannot start");
+            return match &error {
+                crate::StartError::Store(error) => ExitCode::from(error.refusal().code.kind().exit_code()),
+                _ => ExitCode::from(1),
+            };
+        }
+    };
+    tracing::info!("listening on http://{}", server.local_addr());
+    if let Some(address) = server.metrics_addr() {
+        tracing::info!("metrics on http://{address}/metrics");
+    }
+    let shutdown = async move {
+        tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = term.recv() => {}, _ = interrupt.recv() => {} }
+            std::process::exit(1);
+        });
+    };
+    match server.serve(shutdown).await {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(
+                error = crate::error::chain(&error),
+                "stopped, and the last counts are lost"
+            );
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Lines for a person at a terminal, JSON for everything else; on stderr.
+fn init_logs(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // Another subscriber may be there already, where the server runs inside another program.
+    let _ = if std::io::stderr().is_terminal() {
+        logs.with_target(false).try_init()
+    } else {
+        logs.json().flatten_event(true).with_ansi(false).try_init()
+    };
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The server over real HTTP: started in this process on a free port, with a store in a temporary
+//! folder.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a test that cannot run here says so")]
+
+mod access;
+mod common;
+mod corpus;
+mod download;
+mod full;
+mod install;
+mod limits;
+mod protocol;
+mod releases;
+mod shutdown;
+mod snapshots;
+mod tus;
+mod upload;
