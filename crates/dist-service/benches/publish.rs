@@ -1,4 +1,4 @@
-//! Durable publishes a second, beside a bare SQLite transaction of the same rows.
+//! Durable publishes a second, beside a bare `SQLite` transaction of the same rows.
 //!
 //! `cargo bench -p dist-service --bench publish [-- SECONDS ROUNDS]`. A publish is one release, four
 //! artifacts, the channel's move and its audit events, over 50 apps. The bare transaction writes
@@ -52,7 +52,12 @@ fn ours(data: &Path, time: Duration, writers: usize) -> f64 {
         let mut staging = service.objects().begin(u64::MAX).unwrap();
         staging.write(&[format!("artifact {n}").as_bytes()]).unwrap();
         let stored = staging.finish(None).unwrap();
-        digests.push(runtime.block_on(service.record_upload(&caller, stored)).unwrap().digest);
+        digests.push(
+            runtime
+                .block_on(service.record_upload(&caller, stored, None))
+                .unwrap()
+                .digest,
+        );
     }
     let start = Instant::now();
     let mut tasks = Vec::new();
@@ -105,7 +110,7 @@ fn artifact(n: usize, sha256: Digest) -> ArtifactRequest {
     }
 }
 
-/// Releases a second that bare SQLite writes, so many in a transaction.
+/// Releases a second that bare `SQLite` writes, so many in a transaction.
 fn bare(path: &Path, time: Duration, grouped: usize) -> f64 {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection

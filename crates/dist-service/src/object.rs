@@ -7,9 +7,11 @@ use dist_model::{
     events,
 };
 use persist::{SqlRead, SqlReadExt as _, SqlTx, params};
+use serde_json::{Value, json};
 
+use crate::idempotency::Receipted;
 use crate::service::Scene;
-use crate::{Caller, Error, Principal, Service, rows};
+use crate::{Caller, Error, Idempotency, Principal, Service, rows};
 
 /// What a download is answered with.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,11 +33,15 @@ impl Service {
     /// # Errors
     /// `object.missing` where a cleanup removed the object between its arrival and this: the client
     /// uploads again.
-    pub async fn record_upload(&self, caller: &Caller, stored: Stored) -> Result<Stored, Error> {
-        self.write(caller, move |tx, scene| {
-            scene
-                .caller
-                .require(Scope::Publish, scene.caller.bound_app(), None, scene.context.now)?;
+    pub async fn record_upload(
+        &self,
+        caller: &Caller,
+        stored: Stored,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Stored, Error> {
+        self.write_once(caller, idempotency, move |tx, scene| {
+            let caller = &scene.caller;
+            caller.require(Scope::Publish, caller.bound_app(), None, scene.context.now)?;
             check_present(tx, scene, [&stored.digest])?;
             let event = Event::ObjectUploaded(events::ObjectUploaded {
                 sha256: stored.digest,
@@ -61,7 +67,7 @@ impl Service {
         size.ok_or_else(|| not_found().into())
     }
 
-    /// Finds what a download is served as: the artifact named, or the newest that the caller may
+    /// Finds what a download is served as: the artifact that is named, or one that the caller may
     /// have.
     pub async fn download(
         &self,
@@ -70,29 +76,56 @@ impl Service {
         artifact: Option<&ArtifactId>,
     ) -> Result<Download, Error> {
         self.read(|tx| {
-            let sql = rows::select_artifacts!("WHERE sha256 = ?1 ORDER BY id");
-            let candidates = tx.query_all(sql, params![&digest.to_string()], rows::read_artifact)?;
-            let mut allowed = None;
-            for candidate in candidates {
-                let Some(public) = may_download(tx, caller, &candidate)? else {
-                    continue;
-                };
-                // A public place wins, since it may be cached.
-                let better = allowed.as_ref().is_none_or(|known: &Download| public && !known.public);
-                let named = artifact == Some(&candidate.id);
-                if better || named {
-                    allowed = Some(Download {
-                        artifact: candidate,
-                        public,
-                    });
+            let found = match artifact {
+                Some(id) => {
+                    let sql = rows::select_artifacts!("WHERE sha256 = ?1 AND id = ?2");
+                    let named = tx.query_all(sql, params![&digest.to_string(), id.as_str()], rows::read_artifact)?;
+                    best(tx, caller, named)?
                 }
-                if named {
-                    break;
-                }
-            }
-            allowed.ok_or_else(|| not_found().into())
+                None => among(tx, digest, |page| best(tx, caller, page))?,
+            };
+            found.ok_or_else(|| not_found().into())
         })
     }
+}
+
+/// Goes through the artifacts made of some bytes, a page at a time, until `look` finds something:
+/// the same bytes may be in any number of releases.
+fn among<T>(
+    tx: &dyn SqlRead,
+    digest: &Digest,
+    mut look: impl FnMut(Vec<Artifact>) -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    const PAGE: i64 = 64;
+    let digest = digest.to_string();
+    let mut after = String::new();
+    loop {
+        let sql = rows::select_artifacts!("WHERE sha256 = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+        let page = tx.query_all(sql, params![&digest, &after, PAGE], rows::read_artifact)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        after = last.id.to_string();
+        if let Some(found) = look(page)? {
+            return Ok(Some(found));
+        }
+    }
+}
+
+/// What the caller may have of some artifacts: a public one before others, since caches may keep it.
+fn best(tx: &dyn SqlRead, caller: &Caller, artifacts: Vec<Artifact>) -> Result<Option<Download>, Error> {
+    let mut allowed = None;
+    for artifact in artifacts {
+        match may_download(tx, caller, &artifact)? {
+            Some(true) => return Ok(Some(Download { artifact, public: true })),
+            Some(false) if allowed.is_none() => {
+                allowed = Some(Download {
+                    artifact,
+                    public: false,
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(allowed)
 }
 
 fn not_found() -> Refusal {
@@ -128,24 +161,16 @@ fn knows(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Err
     if matches!(caller.principal, Principal::Local(_) | Principal::System) {
         return Ok(true);
     }
-    let digest = digest.to_string();
     let sql = "SELECT 1 FROM object_uploads WHERE sha256 = ?1 AND actor = ?2";
     if tx
-        .query_opt(sql, params![&digest, &caller.actor().to_string()], |_| Ok(()))?
+        .query_opt(sql, params![&digest.to_string(), &caller.actor().to_string()], |_| {
+            Ok(())
+        })?
         .is_some()
     {
         return Ok(true);
     }
-    for artifact in tx.query_all(
-        rows::select_artifacts!("WHERE sha256 = ?1"),
-        params![&digest],
-        rows::read_artifact,
-    )? {
-        if may_download(tx, caller, &artifact)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(among(tx, digest, |page| best(tx, caller, page))?.is_some())
 }
 
 /// Makes sure that the bytes which a release names are there and the caller's to name, and that no
@@ -189,4 +214,19 @@ fn missing(digest: &Digest) -> Refusal {
         format!("the store does not have {digest} from you: upload it, then publish again"),
     )
     .with("sha256", digest.to_string())
+}
+
+impl Receipted for Stored {
+    fn receipt(&self) -> Value {
+        json!({ "sha256": self.digest, "size_bytes": self.size, "deduplicated": self.deduplicated })
+    }
+
+    fn recall(_: &dyn SqlRead, receipt: &Value) -> Result<Self, Error> {
+        let broken = || Error::Broken(format!("a receipt cannot be read: {receipt}"));
+        Ok(Self {
+            digest: receipt["sha256"].as_str().ok_or_else(broken)?.parse()?,
+            size: receipt["size_bytes"].as_u64().ok_or_else(broken)?,
+            deduplicated: receipt["deduplicated"].as_bool().ok_or_else(broken)?,
+        })
+    }
 }

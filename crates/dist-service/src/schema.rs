@@ -79,7 +79,7 @@ pub(crate) const ENTITIES: &[Table] = &[
             validation_status TEXT NOT NULL,
             PRIMARY KEY (release_id, platform, arch, package_type, filename)
         ) WITHOUT ROWID;
-        CREATE INDEX artifacts_sha256 ON artifacts (sha256)",
+        CREATE INDEX artifacts_sha256 ON artifacts (sha256, id)",
     },
     Table {
         name: "channels",

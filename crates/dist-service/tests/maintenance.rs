@@ -181,7 +181,7 @@ async fn an_upload_that_met_a_cleanup_is_told_to_come_again() {
     let stored = staging.finish(None).unwrap();
     world.service.cleanup(&local(), at_once(), None).await.unwrap();
     assert_eq!(
-        code(world.service.record_upload(&local(), stored).await),
+        code(world.service.record_upload(&local(), stored, None).await),
         ErrorCode::ObjectMissing
     );
 }

@@ -196,12 +196,17 @@ impl FromRequest<Arc<Site>> for Payload {
             if_match: header(&header::IF_MATCH)
                 .map(Bytes::copy_from_slice)
                 .unwrap_or_default(),
-            // A key that is not text is not a key either, and is refused as one.
-            idempotency_key: header(&IDEMPOTENCY_KEY).map(|key| String::from_utf8_lossy(key).into_owned()),
+            idempotency_key: idempotency_key(&parts.headers),
             target: parts.uri.to_string(),
             method: parts.method,
         })
     }
+}
+
+/// The `Idempotency-Key` as it came. One that is not text is not a key either, and is refused as one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get(&IDEMPOTENCY_KEY)?;
+    Some(String::from_utf8_lossy(key.as_bytes()).into_owned())
 }
 
 /// The refusal of the first value in a body that is a name with rules, and an error code, of its

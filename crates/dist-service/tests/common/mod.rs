@@ -91,7 +91,7 @@ impl World {
         let mut staging = self.service.objects().begin(u64::MAX).unwrap();
         staging.write(&[bytes]).unwrap();
         let stored = staging.finish(None).unwrap();
-        self.service.record_upload(caller, stored).await.unwrap().digest
+        self.service.record_upload(caller, stored, None).await.unwrap().digest
     }
 
     /// Publishes one Linux archive whose bytes are made from `content`.

@@ -59,7 +59,7 @@ impl Local {
             (upload.progress)(staging.len());
         }
         let stored = staging.finish(Some(upload.sha256)).map_err(blobs)?;
-        let recorded = self.service.record_upload(&self.caller, stored).await;
+        let recorded = self.service.record_upload(&self.caller, stored, None).await;
         recorded.map(drop).map_err(refusal)
     }
 }

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use dist_api::{ErrorBody, UploadResult};
 use dist_blobs::Staging;
 use dist_model::{Digest, ErrorCode, Refusal};
-use dist_service::Caller;
+use dist_service::{Caller, Idempotency};
 use http::{HeaderMap, StatusCode, header};
 
 use crate::error::Result;
-use crate::extract::{Identity, Query, Segments, text};
+use crate::extract::{Identity, Query, Segments, idempotency_key, text};
 use crate::state::{Site, blocking};
 
 /// The size of an object that the caller uploaded or may read.
@@ -66,7 +66,8 @@ pub(crate) async fn upload(
     let store = site.service.objects().clone();
     let staging = blocking(move || Ok(store.begin(limit)?)).await?;
     let staging = dist_blobs::receive(staging, body.into_data_stream()).await?;
-    let result = finish(&site, &caller, staging, expected).await?;
+    let key = idempotency_key(&headers);
+    let result = finish(&site, &caller, staging, expected, key.as_deref()).await?;
     let status = if result.deduplicated {
         StatusCode::OK
     } else {
@@ -75,15 +76,20 @@ pub(crate) async fn upload(
     Ok((status, Json(result)))
 }
 
-/// Makes an object of what was received, and its event.
+/// Makes an object of what was received, and its event. The bytes are the request that an
+/// idempotency key is bound to.
 pub(super) async fn finish(
     site: &Site,
     caller: &Caller,
     staging: Staging,
     expected: Option<Digest>,
+    idempotency_key: Option<&str>,
 ) -> Result<UploadResult> {
     let stored = blocking(move || Ok(staging.finish(expected)?)).await?;
-    let stored = site.service.record_upload(caller, stored).await?;
+    let idempotency = idempotency_key
+        .map(|key| Idempotency::new(key, &[b"upload", stored.digest.as_bytes()]))
+        .transpose()?;
+    let stored = site.service.record_upload(caller, stored, idempotency).await?;
     site.metrics.uploads.inc();
     site.metrics.uploaded_bytes.inc_by(stored.size);
     Ok(UploadResult {

@@ -156,6 +156,16 @@ async fn an_artifact_picks_the_file_name() {
             format!("attachment; filename=\"{}\"", artifact["filename"].as_str().unwrap())
         );
     }
+    let other = site.publish("other", "1.0.0", "beta").await;
+    let path = format!(
+        "/download/{digest}?artifact={}",
+        other["artifacts"][0]["id"].as_str().unwrap()
+    );
+    assert_eq!(
+        site.get(&path).await.expect(404).code(),
+        "object.not_found",
+        "it is made of other bytes"
+    );
 }
 
 #[tokio::test]

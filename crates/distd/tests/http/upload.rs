@@ -32,6 +32,30 @@ async fn an_upload_is_stored_once() {
 }
 
 #[tokio::test]
+async fn an_upload_with_a_key_acts_once() {
+    let site = Site::start().await;
+    let send = async |bytes: &'static str| {
+        let call = site.call(Method::POST, "/api/upload").token(&site.admin);
+        call.header("Idempotency-Key", "upload-1").body(bytes).send().await
+    };
+    let first = send("abc").await.expect(201).json();
+    assert_eq!(
+        send("abc").await.expect(201).json(),
+        first,
+        "the same answer, not \"deduplicated\""
+    );
+    assert_eq!(
+        site.actions()
+            .await
+            .iter()
+            .filter(|action| *action == "object.uploaded")
+            .count(),
+        1
+    );
+    assert_eq!(send("abd").await.expect(409).code(), "idempotency.mismatch");
+}
+
+#[tokio::test]
 async fn an_object_is_seen_by_who_uploaded_it() {
     let site = Site::start().await;
     let digest = site.upload(&site.admin, "mine").await;

@@ -251,7 +251,7 @@ impl<'a> Upload<'a> {
             Some(staging) => staging,
             None => self.site.uploads.take(&self.name, self.record.length).await?,
         };
-        let result = finish(self.site, self.caller, staging, self.record.sha256).await;
+        let result = finish(self.site, self.caller, staging, self.record.sha256, None).await;
         if let Err(error) = &result
             && error.refusal.code == ErrorCode::DigestMismatch
         {
