@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, ffi};
 
@@ -34,6 +35,11 @@ impl Location {
         .map_err(sql_error)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.busy_timeout(busy_timeout).map_err(sql_error)?;
+        // Without the stability guarantee a statement is compiled anew whenever a parameter that
+        // the planner looked at, such as that of a LIMIT, is bound again: at every use.
+        connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(sql_error)?;
         run(&connection, "PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;")?;
         Ok(connection)
     }
