@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinHandle;
 
@@ -39,8 +40,16 @@ where
             let staging = written(writing).await?;
             return end.map(|()| staging).map_err(ReceiveError::Body);
         }
-        batch = gather(&mut body).await;
-        staging = written(writing).await?;
+        // Whichever is first: a full disk must not wait for a client that has stopped sending.
+        let gathering = pin!(gather(&mut body));
+        let writing = pin!(written(writing));
+        (batch, staging) = match select(gathering, writing).await {
+            Either::Left((batch, writing)) => (batch, writing.await?),
+            Either::Right((staging, gathering)) => {
+                let staging = staging?;
+                (gathering.await, staging)
+            }
+        };
     }
 }
 

@@ -53,6 +53,15 @@ async fn a_body_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn a_refusal_does_not_wait_for_a_client_that_has_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FsStore::open(folder.path()).unwrap();
+    let body = stream::iter(frames(3, 1 << 20)).chain(stream::pending());
+    let refused = receive(store.begin(1 << 20).unwrap(), body).await.err().unwrap();
+    assert!(matches!(refused, ReceiveError::Blob(BlobError::TooLarge { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_came_before_a_break_can_be_resumed() {
     let data = tempfile::tempdir().unwrap();
     let store = FsStore::open(data.path()).unwrap();
