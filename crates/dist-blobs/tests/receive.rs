@@ -58,7 +58,10 @@ async fn a_refusal_does_not_wait_for_a_client_that_has_stopped() {
     let store = FsStore::open(folder.path()).unwrap();
     let body = stream::iter(frames(3, 1 << 20)).chain(stream::pending());
     let refused = receive(store.begin(1 << 20).unwrap(), body).await.err().unwrap();
-    assert!(matches!(refused, ReceiveError::Blob(BlobError::TooLarge { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, ReceiveError::Blob(BlobError::TooLarge { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
