@@ -3,7 +3,7 @@
 //! [`Service`] is the main type: a cheap handle on a store (`dist.db` and `objects/`). A write
 //! loads what it needs by key inside the write transaction, checks the caller's rights there,
 //! lets `dist_model::decide` decide, and appends the events; the tables follow in the same
-//! transaction ([`projection`](crate::projection)). A read is SQL on those tables.
+//! transaction (the module `projection`). A read is SQL on those tables.
 //!
 //! ```
 //! use dist_model::AppChanges;

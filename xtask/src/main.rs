@@ -1,0 +1,90 @@
+//! The project's own tasks, run as `cargo xtask TASK`.
+//!
+//! They treat the product as a stranger would: as two programs, `dist` and `distd`, that are run,
+//! asked over HTTP, killed and looked into with `sqlite3`.
+
+#![allow(clippy::print_stdout, reason = "a task talks to whoever started it")]
+
+mod bench;
+mod corpus;
+mod crash;
+mod demo;
+mod durability;
+mod edges;
+mod faults;
+mod http;
+mod reference;
+mod server;
+mod shell;
+mod test;
+mod tools;
+mod tus;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::server::{Binaries, Profile};
+
+/// The project's own tasks
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+enum Task {
+    /// Publish, promote and roll back an example app on a server of its own, and keep serving
+    Demo(demo::Args),
+    /// Everything that proves the project
+    Test(test::Args),
+    /// Check which of our crates know which
+    Edges,
+    /// Write docs/reference from the code
+    Reference(reference::Args),
+    /// Publish real artifacts and download them again
+    Corpus(corpus::Fixtures),
+    /// Upload with public tus clients
+    Tus,
+    /// Kill the server at random moments and check what it acknowledged
+    Crash(crash::Args),
+    /// Check the order of syncs, renames, commits and answers in a system call trace
+    Durability,
+    /// Full disks, failing disks, wrong owners, locks, crowds
+    Faults(faults::Args),
+    /// Measure against the peers and goals of the performance bar
+    Bench(bench::Args),
+    /// The client of the publish benchmark, which the bar's script starts
+    #[command(hide = true)]
+    BenchPublish(bench::PublishArgs),
+}
+
+fn main() -> ExitCode {
+    // `cargo xtask demo -- --once` means the same as without the `--`, which some type by habit.
+    let done = match Task::parse_from(std::env::args_os().filter(|word| word != "--")) {
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Edges => edges::run(),
+        Task::Reference(args) => reference::run(&args),
+        Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
+        Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
+        Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
+        Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
+        Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),
+        Task::Bench(args) => bench::run(&args),
+        Task::BenchPublish(args) => bench::run_publish(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_task_can_be_called() {
+        super::Task::command().debug_assert();
+    }
+}

@@ -1,0 +1,162 @@
+//! Programs that the tasks need and that may not be there.
+//!
+//! On Debian and its kin, as root, what is missing is installed and said; elsewhere it is named.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::shell;
+
+const INSTALL_LIMIT: Duration = Duration::from_mins(15);
+
+/// What tells that something is there, as a shell command, and the Debian package that has it.
+type Need = (&'static str, &'static str);
+
+const NEEDS: &[Need] = &[
+    ("command -v cc", "gcc"),
+    ("command -v strace", "strace"),
+    ("command -v sqlite3", "sqlite3"),
+    ("command -v setpriv", "util-linux"),
+    ("command -v prlimit", "util-linux"),
+    ("command -v mount", "mount"),
+    ("command -v python3", "python3"),
+    // Debian ships Python without what makes a virtual environment.
+    ("python3 -c 'import ensurepip, venv'", "python3-venv"),
+    ("command -v node", "nodejs"),
+    ("command -v npm", "npm"),
+];
+
+/// What the performance bar's script runs beside ours.
+const PEERS: &[Need] = &[
+    ("command -v docker-registry", "docker-registry"),
+    ("command -v nginx", "nginx-light"),
+    ("command -v wrk", "wrk"),
+    ("command -v jq", "jq"),
+    ("ls /usr/lib/postgresql/*/bin/initdb", "postgresql"),
+    ("command -v envsubst", "gettext-base"),
+    ("command -v curl", "curl"),
+    ("command -v openssl", "openssl"),
+    ("test -e /usr/include/sqlite3.h", "libsqlite3-dev"),
+    ("test -e /usr/include/openssl/evp.h", "libssl-dev"),
+];
+
+/// Makes sure that everything that `cargo xtask test` runs is there.
+pub fn ensure_all() -> Result<()> {
+    ensure(NEEDS)?;
+    for (crate_name, subcommand) in [
+        ("cargo-nextest", "nextest"),
+        ("cargo-deny", "deny"),
+        ("cargo-machete", "machete"),
+    ] {
+        ensure_cargo_tool(crate_name, subcommand)?;
+    }
+    typos()?;
+    Ok(())
+}
+
+/// Makes sure that the peers of the benchmarks are there.
+pub fn ensure_peers() -> Result<()> {
+    ensure(PEERS)
+}
+
+fn ensure(needs: &[Need]) -> Result<()> {
+    let mut missing: Vec<&str> = needs
+        .iter()
+        .filter(|(test, _)| !holds(test))
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !(rustix::process::geteuid().is_root() && holds("command -v apt-get")) {
+        bail!(
+            "install these first (named as Debian's packages): {}",
+            missing.join(" ")
+        );
+    }
+    println!("installing Debian's packages {}", missing.join(" "));
+    let apt = |arguments: &[&str]| {
+        let mut command = shell::command("apt-get");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .arg("-qq")
+            .args(arguments);
+        shell::run(&mut command, INSTALL_LIMIT)
+    };
+    apt(&["update"])?;
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(missing);
+    apt(&install)
+}
+
+fn holds(test: &str) -> bool {
+    shell::read(shell::command("sh").args(["-c", test])).is_ok()
+}
+
+fn ensure_cargo_tool(crate_name: &str, subcommand: &str) -> Result<()> {
+    if shell::read(&mut shell::cargo([subcommand, "--version"])).is_ok() {
+        return Ok(());
+    }
+    println!("installing {crate_name} with cargo");
+    // Unoptimised it is built in a third of the time and still fast enough.
+    let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", crate_name]);
+    shell::run(&mut install, INSTALL_LIMIT).with_context(|| format!("{crate_name} is needed and cannot be installed"))
+}
+
+/// The spelling checker, from its Python package, which is a prebuilt program.
+pub fn typos() -> Result<PathBuf> {
+    python_packages(&["typos==1.52.0"])?;
+    Ok(venv().join("bin/typos"))
+}
+
+/// A Python with these packages, each `NAME==VERSION`.
+pub fn python_packages(packages: &[&str]) -> Result<PathBuf> {
+    let python = venv().join("bin/python3");
+    if !python.exists() {
+        shell::read(shell::command("python3").args(["-m", "venv"]).arg(venv()))?;
+    }
+    let there = shell::read(shell::command(&python).args(["-m", "pip", "freeze", "--disable-pip-version-check"]))?;
+    let missing: Vec<&&str> = packages
+        .iter()
+        .filter(|package| !there.lines().any(|line| line == **package))
+        .collect();
+    if !missing.is_empty() {
+        println!("installing the Python packages {missing:?}");
+        let mut install = shell::command(&python);
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        shell::run(install.args(missing), INSTALL_LIMIT)?;
+    }
+    Ok(python)
+}
+
+/// A folder whose `node_modules` has this package.
+pub fn node_package(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = shell::scratch().join("node");
+    let manifest = folder.join("node_modules").join(name).join("package.json");
+    let there = std::fs::read_to_string(&manifest).unwrap_or_default();
+    if !there.contains(&format!("\"version\": \"{version}\"")) {
+        println!("installing {name} {version} from npm");
+        std::fs::create_dir_all(&folder)?;
+        let mut install = shell::command("npm");
+        install
+            .args([
+                "install",
+                "--silent",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+            ])
+            .arg(&folder)
+            .arg(format!("{name}@{version}"));
+        shell::run(&mut install, INSTALL_LIMIT)?;
+    }
+    Ok(folder)
+}
+
+fn venv() -> PathBuf {
+    shell::scratch().join("venv")
+}
