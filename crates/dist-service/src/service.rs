@@ -105,8 +105,16 @@ impl Service {
             return Err(Refusal::new(ErrorCode::StoreNotFound, message).into());
         }
         std::fs::create_dir_all(data).map_err(|error| Error::file(format!("making {}", data.display()), error))?;
-        let objects = FsStore::open(data).map_err(Error::OpenFolder)?;
-        let log = Self::open_log(&database, persist::OpenMode::CreateIfMissing, &setup)?;
+        let open_objects = || FsStore::open(data).map_err(Error::OpenFolder);
+        let open_log = || Self::open_log(&database, persist::OpenMode::CreateIfMissing, &setup);
+        // A database that is there is looked at before anything is made beside it; a new one is made
+        // only where objects can be.
+        let (log, objects) = if database.exists() {
+            (open_log()?, open_objects()?)
+        } else {
+            let objects = open_objects()?;
+            (open_log()?, objects)
+        };
         let inner = Inner {
             log,
             objects,

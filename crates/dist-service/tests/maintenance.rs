@@ -436,13 +436,19 @@ async fn a_folder_without_a_store_is_refused_and_left_alone() {
         ErrorCode::StoreNotFound
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let beside = || ["objects", "staging"].map(|name| folder.path().join(name).exists());
+    let database = folder.path().join("dist.db");
     fs::write(
-        folder.path().join("dist.db"),
-        "this is no database, only a text of some length",
+        &database,
+        "no database, only a text that is somewhat longer than a database's header is",
     )
     .unwrap();
-    assert_eq!(
-        code(Service::open(folder.path(), OpenMode::Existing, World::new().setup()).map(drop)),
-        ErrorCode::StoreForeign
-    );
+    let open = || code(Service::open(folder.path(), OpenMode::Existing, World::new().setup()).map(drop));
+    assert_eq!((open(), beside()), (ErrorCode::StoreForeign, [false, false]));
+    fs::remove_file(&database).unwrap();
+    rusqlite::Connection::open(&database)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (id INTEGER)")
+        .unwrap();
+    assert_eq!((open(), beside()), (ErrorCode::StoreForeign, [false, false]));
 }

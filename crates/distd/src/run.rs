@@ -45,11 +45,16 @@ async fn serve(config: Config) -> ExitCode {
     let server = match Server::bind(config).await {
         Ok(server) => server,
         Err(error) => {
-            tracing::error!(error = crate::error::chain(&error), "cannot start");
-            return match &error {
-                crate::StartError::Store(error) => ExitCode::from(error.refusal().code.kind().exit_code()),
-                _ => ExitCode::from(1),
+            let code = if let crate::StartError::Store(error) = &error {
+                // Whoever starts a server reads its log: the refusal says what to do.
+                let refusal = error.refusal();
+                tracing::error!(code = refusal.code.as_str(), "cannot start: {}", refusal.message);
+                refusal.code.kind().exit_code()
+            } else {
+                tracing::error!(error = crate::error::chain(&error), "cannot start");
+                1
             };
+            return ExitCode::from(code);
         }
     };
     tracing::info!("listening on http://{}", server.local_addr());
