@@ -186,7 +186,8 @@ pub struct PublishResult {
     pub release: ReleaseRef,
     /// All its artifacts.
     pub artifacts: Vec<ArtifactView>,
-    /// How the channel was moved, or null where it was not.
+    /// Where the channel that was named stands now: at this release, or, where it had this one
+    /// before, perhaps at another; null where none was named, and for a draft.
     pub channel: Option<ChannelRef>,
     /// The install page, where the release has a channel.
     pub install_url: Option<String>,
@@ -195,11 +196,8 @@ pub struct PublishResult {
 impl PublishResult {
     /// What `published` says, with links.
     pub fn new(published: &Published, links: &Links) -> Self {
-        let channel = published
-            .moved
-            .as_ref()
-            .map(|moved| &moved.channel)
-            .or(published.release.channel.as_ref());
+        let named = published.channel.as_ref().map(|moved| &moved.channel);
+        let channel = named.or(published.release.channel.as_ref());
         Self {
             status: published.status,
             app: AppRef::from(&published.app),
@@ -209,7 +207,7 @@ impl PublishResult {
                 .iter()
                 .map(|artifact| ArtifactView::new(artifact, links))
                 .collect(),
-            channel: published.moved.as_ref().map(ChannelRef::from),
+            channel: published.channel.as_ref().map(ChannelRef::from),
             install_url: channel.map(|channel| links.install(published.app.slug.as_str(), channel.as_str())),
         }
     }

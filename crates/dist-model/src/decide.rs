@@ -7,15 +7,14 @@
 mod app;
 mod channel;
 mod publish;
+mod release;
 mod retention;
 mod token;
 
 pub use app::{AppIntent, create_app, update_app};
 pub use channel::{MoveState, StackEntry, promote, roll_back, update_channel};
-pub use publish::{
-    ArtifactIntent, Defaults, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus, Published,
-    discard, publish, publish_draft, yank,
-};
+pub use publish::{ArtifactIntent, Defaults, PublishIntent, PublishState, PublishStatus, Published, publish};
+pub use release::{DraftIntent, PublishDraftState, discard, publish_draft, yank};
 pub use retention::{Lineage, retire};
 pub use token::{TokenIntent, create_token};
 

@@ -81,14 +81,17 @@ fn first() -> Published {
 /// The state that a publish leaves behind.
 fn after(published: &Published, was_in_channel: bool) -> PublishState {
     let mut channel = Channel::new(published.app.id.clone(), "beta".parse().unwrap());
-    if let Some(moved) = &published.moved {
+    if let Some(moved) = &published.channel {
         channel.revision = moved.revision;
         channel.current_release_id = Some(moved.release_id.clone());
     }
     PublishState {
         app: Some(published.app.clone()),
         release: Some((published.release.clone(), published.artifacts.clone())),
-        channel: Some(MoveState { channel, below: None }),
+        channel: Some(MoveState {
+            channel,
+            last: published.channel.clone(),
+        }),
         was_in_channel,
     }
 }
@@ -108,7 +111,7 @@ fn the_first_publish_makes_the_app_the_release_and_the_move() {
     assert_eq!(value.status, PublishStatus::Published);
     assert_eq!(value.app.display_name, "Acme");
     assert_eq!(value.release.channel.unwrap().as_str(), "beta");
-    let moved = value.moved.unwrap();
+    let moved = value.channel.unwrap();
     assert_eq!(
         (moved.revision, moved.previous_release_id, moved.below),
         (1, None, None)
@@ -511,7 +514,7 @@ impl History {
         }
         MoveState {
             channel,
-            below: self.moves.last().and_then(|last| last.below),
+            last: self.moves.last().cloned(),
         }
     }
 
@@ -530,7 +533,9 @@ impl History {
             ..first().release
         };
         let decided = decide::promote(&self.state(), &release, None, None)?;
-        self.moves.extend(decided.value);
+        if !decided.events.is_empty() {
+            self.moves.push(decided.value);
+        }
         Ok(())
     }
 

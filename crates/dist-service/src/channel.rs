@@ -47,9 +47,10 @@ impl Service {
             };
             let state = rows::move_state(&*tx, &app.id, &name)?;
             let decided = decide::promote(&state, &release, source, if_current)?;
-            let value = match &decided.value {
-                Some(moved) => moved_to(app, release, moved),
-                None => stays(&*tx, app, release, &state.channel)?,
+            let changed = !decided.events.is_empty();
+            let value = Moved {
+                changed,
+                ..moved_to(app, release, &decided.value)
             };
             Ok(Decided {
                 events: decided.events,
@@ -144,19 +145,6 @@ fn moved_to(app: App, release: Release, moved: &ChannelMove) -> Moved {
         previous_release_id: moved.previous_release_id.clone(),
         changed: true,
     }
-}
-
-/// The answer where a channel points at the release already.
-fn stays(tx: &dyn SqlRead, app: App, release: Release, channel: &Channel) -> Result<Moved, Error> {
-    let last = rows::history_move(tx, &app.id, &channel.name, channel.revision)?;
-    Ok(Moved {
-        app,
-        release,
-        channel: channel.name.clone(),
-        revision: channel.revision,
-        previous_release_id: last.and_then(|moved| moved.previous_release_id),
-        changed: false,
-    })
 }
 
 impl Receipted for Moved {

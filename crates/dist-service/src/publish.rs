@@ -367,7 +367,7 @@ impl Receipted for Published {
         json!({
             "status": self.status,
             "release": self.release.id,
-            "moved": self.moved.as_ref().map(|moved| json!({ "channel": moved.channel, "revision": moved.revision })),
+        "channel": self.channel.as_ref().map(|moved| json!({ "name": moved.channel, "revision": moved.revision })),
         })
     }
 
@@ -383,11 +383,11 @@ impl Receipted for Published {
         })?;
         let app = rows::app_by_id(tx, &release.app_id)?.ok_or_else(broken)?;
         let artifacts = rows::artifacts(tx, &release.id)?;
-        let moved = match (
-            receipt["moved"]["channel"].as_str(),
-            receipt["moved"]["revision"].as_u64(),
+        let channel = match (
+            receipt["channel"]["name"].as_str(),
+            receipt["channel"]["revision"].as_u64(),
         ) {
-            (Some(channel), Some(revision)) => rows::history_move(tx, &app.id, &channel.parse()?, revision)?,
+            (Some(name), Some(revision)) => rows::history_move(tx, &app.id, &name.parse()?, revision)?,
             _ => None,
         };
         Ok(Self {
@@ -395,7 +395,7 @@ impl Receipted for Published {
             app,
             release,
             artifacts,
-            moved,
+            channel,
         })
     }
 }

@@ -182,11 +182,11 @@ pub(crate) fn move_state(tx: &dyn SqlRead, app: &AppId, name: &ChannelName) -> R
     let Some(channel) = channel(tx, app, name)? else {
         return Ok(MoveState {
             channel: Channel::new(app.clone(), name.clone()),
-            below: None,
+            last: None,
         });
     };
-    let below = history_move(tx, app, name, channel.revision)?.and_then(|moved| moved.below);
-    Ok(MoveState { channel, below })
+    let last = history_move(tx, app, name, channel.revision)?;
+    Ok(MoveState { channel, last })
 }
 
 /// One move of a channel's history.

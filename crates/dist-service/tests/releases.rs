@@ -115,7 +115,13 @@ async fn publishing_again_is_unchanged_and_other_bytes_conflict() {
     let first = world.publish("1.0.0", Some("beta"), "one").await.unwrap();
     world.publish("2.0.0", Some("beta"), "two").await.unwrap();
     let again = world.publish("1.0.0", Some("beta"), "one").await.unwrap();
-    assert_eq!((again.status, again.moved), (PublishStatus::Unchanged, None));
+    let stands = again.channel.unwrap();
+    assert_eq!(
+        (again.status, stands.revision),
+        (PublishStatus::Unchanged, 2),
+        "the channel stays at 2.0.0"
+    );
+    assert_ne!(stands.release_id, again.release.id);
     assert_eq!(again.artifacts, first.artifacts);
     let before = world.contents();
     let digest = world.upload(&local(), b"two").await;
@@ -211,7 +217,7 @@ async fn two_jobs_fill_a_draft() {
         .publish_draft(&local(), &acme(), &selector, DraftIntent::default(), None)
         .await
         .unwrap();
-    assert_eq!((published.artifacts.len(), published.moved.unwrap().revision), (2, 1));
+    assert_eq!((published.artifacts.len(), published.channel.unwrap().revision), (2, 1));
     let again = world
         .service
         .publish_draft(&local(), &acme(), &selector, DraftIntent::default(), None)

@@ -111,7 +111,17 @@ impl<'a> Expected<'a> {
             return Ok(());
         }
         match &result.channel {
-            Some(moved) if channel.revision <= moved.revision => Err(differs(&format!(
+            Some(answered) if channel.revision < answered.revision => Err(differs(&format!(
+                "the channel {name} is at revision {}, not at {}",
+                channel.revision, answered.revision
+            ))),
+            Some(answered) if answered.release_id != result.release.id => {
+                printer.warn(&format!(
+                    "the channel {name} had this release before and points at another now; promote to move it"
+                ));
+                Ok(())
+            }
+            Some(answered) if channel.revision == answered.revision => Err(differs(&format!(
                 "the channel {name} is at revision {} and does not point at the release",
                 channel.revision
             ))),
@@ -121,12 +131,7 @@ impl<'a> Expected<'a> {
                 ));
                 Ok(())
             }
-            None => {
-                printer.warn(&format!(
-                    "the channel {name} had this release before and points at another now; promote to move it"
-                ));
-                Ok(())
-            }
+            None => Err(differs(&format!("the channel {name} was not answered for"))),
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::{
 pub struct MoveState {
     /// The channel; one that was never moved where there is none yet.
     pub channel: Channel,
-    /// The revision of the entry beneath the current one.
-    pub below: Option<u64>,
+    /// The move that brought it where it is.
+    pub last: Option<ChannelMove>,
 }
 
 /// An entry of a channel's history, as a rollback looks at it.
@@ -77,25 +77,26 @@ fn check_offerable(release: &Release) -> Result<(), Refusal> {
     }
 }
 
-/// Points the channel at `release`. `None` where it points there already.
+/// Points the channel at `release`; where it points there already, there is no event, and the answer
+/// is the move that made it so.
 pub fn promote(
     state: &MoveState,
     release: &Release,
     from_channel: Option<ChannelName>,
     if_current: Option<u64>,
-) -> Result<Decided<Option<ChannelMove>>, Refusal> {
+) -> Result<Decided<ChannelMove>, Refusal> {
     state.check_revision(if_current)?;
     check_offerable(release)?;
-    if state.channel.current_release_id.as_ref() == Some(&release.id) {
+    if let Some(last) = state.last.as_ref().filter(|last| last.release_id == release.id) {
         return Ok(Decided {
             events: vec![],
-            value: None,
+            value: last.clone(),
         });
     }
     let moved = state.push(&release.id, from_channel);
     Ok(Decided {
         events: vec![Event::ChannelPromoted(moved.clone())],
-        value: Some(moved),
+        value: moved,
     })
 }
 
@@ -110,7 +111,7 @@ pub fn roll_back<E: From<Refusal>>(
 ) -> Result<Decided<ChannelMove>, E> {
     state.check_revision(if_current)?;
     let current = state.channel.current_release_id.as_ref();
-    let mut below = state.below;
+    let mut below = state.last.as_ref().and_then(|last| last.below);
     while let Some(revision) = below {
         let Some(found) = entry(revision)? else { break };
         if found.status == ReleaseStatus::Published && Some(&found.release_id) != current {

@@ -1,4 +1,4 @@
-//! Publishing: straight, or through a draft that several jobs fill; yanking and discarding.
+//! Publishing straight, and filling a draft.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,8 +105,9 @@ pub struct Published {
     pub release: Release,
     /// All its artifacts.
     pub artifacts: Vec<Artifact>,
-    /// How the channel was moved, if it was.
-    pub moved: Option<ChannelMove>,
+    /// The newest move of the channel that was named: it points at this release, or stays at
+    /// another where it had this one before.
+    pub channel: Option<ChannelMove>,
 }
 
 /// Decides a publish, or a contribution to a draft.
@@ -157,167 +158,6 @@ pub fn publish(
     }
 }
 
-/// A draft that is to be published.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PublishDraftState {
-    /// The app.
-    pub app: App,
-    /// The draft.
-    pub release: Release,
-    /// Its artifacts.
-    pub artifacts: Vec<Artifact>,
-    /// The channel to move, if one is.
-    pub channel: Option<MoveState>,
-}
-
-/// What the publisher of a draft asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct DraftIntent {
-    /// The channel, where it is another than the draft's own.
-    pub channel: Option<ChannelName>,
-    /// The platforms that the release must have.
-    pub require: BTreeSet<Platform>,
-}
-
-/// Validates a whole draft and makes it immutable. Publishing a published release again is
-/// [`PublishStatus::Unchanged`].
-pub fn publish_draft(
-    state: PublishDraftState,
-    intent: &DraftIntent,
-    context: &Context,
-) -> Result<Decided<Published>, Refusal> {
-    let PublishDraftState {
-        app,
-        mut release,
-        artifacts,
-        channel,
-    } = state;
-    let label = release.label();
-    match release.status {
-        ReleaseStatus::Draft => {}
-        ReleaseStatus::Published => {
-            let value = Published {
-                status: PublishStatus::Unchanged,
-                app,
-                release,
-                artifacts,
-                moved: None,
-            };
-            return Ok(Decided { events: vec![], value });
-        }
-        ReleaseStatus::Yanked => return Err(Refusal::new(ErrorCode::ReleaseYanked, format!("{label} was yanked"))),
-        ReleaseStatus::Deleted => {
-            return Err(Refusal::new(
-                ErrorCode::ReleaseDeleted,
-                format!("{label} was cleaned up"),
-            ));
-        }
-    }
-    if let Some(channel) = &channel {
-        check_policy(channel)?;
-    }
-    let present: BTreeSet<Platform> = artifacts.iter().map(|artifact| artifact.platform).collect();
-    let missing: Vec<&str> = intent
-        .require
-        .difference(&present)
-        .map(|platform| platform.as_str())
-        .collect();
-    if !missing.is_empty() {
-        return Err(Refusal::new(
-            ErrorCode::ReleaseIncomplete,
-            format!(
-                "{label} has no artifact for {}: wait for its job, or publish without requiring it",
-                missing.join(", ")
-            ),
-        )
-        .with("missing", missing));
-    }
-    for artifact in &artifacts {
-        check_artifact(&app, artifact.platform, &artifact.filename, artifact.validation_status)?;
-    }
-    release.status = ReleaseStatus::Published;
-    release.published_at = Some(context.now);
-    let wanted = intent.channel.clone().or_else(|| release.channel.clone());
-    finish(app, release, artifacts, channel, wanted.as_ref(), Vec::new())
-}
-
-/// Marks a published release so that it is never offered again. The caller has made sure that no
-/// channel points at it, or rolls those channels back in the same transaction.
-pub fn yank(release: &Release, in_use: &[ChannelName], reason: Option<String>) -> Result<Decided<()>, Refusal> {
-    let label = release.label();
-    match release.status {
-        ReleaseStatus::Published => {}
-        ReleaseStatus::Draft => {
-            return Err(Refusal::new(
-                ErrorCode::ReleaseIsDraft,
-                format!("{label} is a draft: discard it instead"),
-            ));
-        }
-        ReleaseStatus::Yanked => {
-            return Ok(Decided {
-                events: vec![],
-                value: (),
-            });
-        }
-        ReleaseStatus::Deleted => {
-            return Err(Refusal::new(
-                ErrorCode::ReleaseDeleted,
-                format!("{label} was cleaned up"),
-            ));
-        }
-    }
-    if !in_use.is_empty() {
-        let names: Vec<&str> = in_use.iter().map(ChannelName::as_str).collect();
-        return Err(Refusal::new(
-            ErrorCode::ReleaseInUse,
-            format!(
-                "{label} is what {} offers: move the channel first, or yank with --and-rollback",
-                names.join(", ")
-            ),
-        )
-        .with("channels", names));
-    }
-    Ok(Decided {
-        events: vec![Event::ReleaseYanked(reference(release, reason))],
-        value: (),
-    })
-}
-
-/// Throws a draft away.
-pub fn discard(release: &Release) -> Result<Decided<()>, Refusal> {
-    if release.status != ReleaseStatus::Draft {
-        return Err(Refusal::new(
-            ErrorCode::ReleaseNotDraft,
-            format!(
-                "{} is {}: only a draft can be discarded; yank it instead",
-                release.label(),
-                release.status
-            ),
-        ));
-    }
-    Ok(Decided {
-        events: vec![Event::ReleaseDiscarded(reference(release, None))],
-        value: (),
-    })
-}
-
-impl Release {
-    /// The event that says that retention let this release go.
-    pub fn deleted_event(&self, reason: &str) -> Event {
-        Event::ReleaseDeleted(reference(self, Some(reason.to_owned())))
-    }
-}
-
-fn reference(release: &Release, reason: Option<String>) -> events::ReleaseRef {
-    events::ReleaseRef {
-        app_id: release.app_id.clone(),
-        release_id: release.id.clone(),
-        version: release.version.clone(),
-        build: release.build.clone(),
-        reason,
-    }
-}
-
 fn check_distinct(artifacts: &[ArtifactIntent]) -> Result<(), Refusal> {
     let mut seen = BTreeSet::new();
     for artifact in artifacts {
@@ -335,7 +175,7 @@ fn check_distinct(artifacts: &[ArtifactIntent]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_policy(channel: &MoveState) -> Result<(), Refusal> {
+pub(super) fn check_policy(channel: &MoveState) -> Result<(), Refusal> {
     if channel.channel.policy == ChannelPolicy::PromoteOnly {
         let name = &channel.channel.name;
         return Err(Refusal::new(ErrorCode::PromoteOnly, format!("the channel {name} takes promotions only: publish to another channel, then `dist release promote --to-channel {name}`")).with("channel", name.as_str()));
@@ -343,7 +183,12 @@ fn check_policy(channel: &MoveState) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_artifact(app: &App, platform: Platform, filename: &FileName, status: ValidationStatus) -> Result<(), Refusal> {
+pub(super) fn check_artifact(
+    app: &App,
+    platform: Platform,
+    filename: &FileName,
+    status: ValidationStatus,
+) -> Result<(), Refusal> {
     if !app.allows(platform) {
         return Err(Refusal::new(
             ErrorCode::PlatformNotAllowed,
@@ -474,11 +319,11 @@ fn republish(
         return Err(Refusal::new(ErrorCode::ReleaseConflict, format!("{label} is published with other artifacts; releases never change, so publish under a new version or build")).with("release", release.id.as_str()));
     }
     let mut events = Vec::new();
-    let mut moved = None;
-    if let (Some(channel), false, false) = (&state.channel, state.was_in_channel, intent.draft) {
-        let made = channel.push(&release.id, None);
-        events.push(Event::ChannelPublished(made.clone()));
-        moved = Some(made);
+    let mut channel = state.channel.as_ref().and_then(|state| state.last.clone());
+    if let (Some(state), false, false) = (&state.channel, state.was_in_channel, intent.draft) {
+        let moved = state.push(&release.id, None);
+        events.push(Event::ChannelPublished(moved.clone()));
+        channel = Some(moved);
     }
     Ok(Decided {
         events,
@@ -487,7 +332,7 @@ fn republish(
             app,
             release,
             artifacts,
-            moved,
+            channel,
         },
     })
 }
@@ -525,13 +370,13 @@ fn fill_draft(
             app,
             release,
             artifacts,
-            moved: None,
+            channel: None,
         },
     })
 }
 
 /// The events that make a release immutable and move its channel.
-fn finish(
+pub(super) fn finish(
     app: App,
     mut release: Release,
     artifacts: Vec<Artifact>,
@@ -553,7 +398,7 @@ fn finish(
     let moved = wanted.map(|name| {
         let state = channel.unwrap_or_else(|| MoveState {
             channel: crate::Channel::new(app.id.clone(), name.clone()),
-            below: None,
+            last: None,
         });
         state.push(&release.id, None)
     });
@@ -565,7 +410,7 @@ fn finish(
             app,
             release,
             artifacts,
-            moved,
+            channel: moved,
         },
     })
 }

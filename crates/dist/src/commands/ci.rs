@@ -228,8 +228,10 @@ pub(super) fn describe(result: &PublishResult, out: &mut Text) {
         ]
     }));
     if let Some(channel) = &result.channel {
+        let there = channel.release_id == result.release.id;
+        let release = if there { label } else { "another release".to_owned() };
         out.line(format!(
-            "{} is at {label} (revision {})",
+            "{} is at {release} (revision {})",
             channel.name, channel.revision
         ));
     }

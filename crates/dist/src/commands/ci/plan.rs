@@ -141,7 +141,7 @@ async fn decide(target: Option<&Target>, manifest: &Manifest, staged: &[Staged])
     Ok(Decision {
         intent,
         status: decided.status,
-        moved: decided.moved,
+        moved: decided.channel,
         creates_app,
     })
 }
@@ -165,8 +165,8 @@ async fn load(target: &Target, manifest: &Manifest) -> Result<PublishState, Refu
         }
         channel = Some(MoveState {
             channel: view.map_or_else(|| Channel::new(app.id.clone(), wanted.clone()), |view| view.channel),
-            // Only a rollback looks beneath.
-            below: None,
+            // A plan tells of moves that would be made, not of those that were.
+            last: None,
         });
     }
     Ok(PublishState {
