@@ -104,7 +104,10 @@ async fn publishing_again_is_unchanged_and_other_bytes_conflict() {
         .await
         .expect(200)
         .json();
-    assert_eq!((&same["status"], &same["channel"]), (&json!("unchanged"), &first["channel"]));
+    assert_eq!(
+        (&same["status"], &same["channel"]),
+        (&json!("unchanged"), &first["channel"])
+    );
     let other = site.upload(&site.admin, "other").await;
     let conflict = site
         .post("/api/apps/acme/releases", &manifest(&other))
