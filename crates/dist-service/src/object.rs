@@ -16,8 +16,9 @@ use crate::{Caller, Error, Idempotency, Principal, Service, rows};
 /// What a download is answered with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Download {
-    /// The artifact that it is served as.
-    pub artifact: Artifact,
+    /// The artifact that it is served as; `None` for bytes that no release is made of yet, which
+    /// only who sent them may have.
+    pub artifact: Option<Artifact>,
     /// True where anybody may have it, so that caches may keep it.
     pub public: bool,
 }
@@ -68,7 +69,7 @@ impl Service {
     }
 
     /// Finds what a download is served as: the artifact that is named, or one that the caller may
-    /// have.
+    /// have, or the bare bytes that the caller sent and that no release is made of yet.
     pub async fn download(
         &self,
         caller: &Caller,
@@ -84,6 +85,12 @@ impl Service {
                 }
                 None => among(tx, digest, |page| best(tx, caller, page))?,
             };
+            if found.is_none() && artifact.is_none() && is_unused(tx, digest)? && sent(tx, caller, digest)? {
+                return Ok(Download {
+                    artifact: None,
+                    public: false,
+                });
+            }
             found.ok_or_else(|| not_found().into())
         })
     }
@@ -115,10 +122,15 @@ fn best(tx: &dyn SqlRead, caller: &Caller, artifacts: Vec<Artifact>) -> Result<O
     let mut allowed = None;
     for artifact in artifacts {
         match may_download(tx, caller, &artifact)? {
-            Some(true) => return Ok(Some(Download { artifact, public: true })),
+            Some(true) => {
+                return Ok(Some(Download {
+                    artifact: Some(artifact),
+                    public: true,
+                }));
+            }
             Some(false) if allowed.is_none() => {
                 allowed = Some(Download {
-                    artifact,
+                    artifact: Some(artifact),
                     public: false,
                 });
             }
@@ -158,19 +170,26 @@ fn may_download(tx: &dyn SqlRead, caller: &Caller, artifact: &Artifact) -> Resul
 
 /// Whether the caller sent these bytes, or may read an artifact made of them.
 fn knows(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Error> {
-    if matches!(caller.principal, Principal::Local(_) | Principal::System) {
-        return Ok(true);
-    }
-    let sql = "SELECT 1 FROM object_uploads WHERE sha256 = ?1 AND actor = ?2";
-    if tx
-        .query_opt(sql, params![&digest.to_string(), &caller.actor().to_string()], |_| {
-            Ok(())
-        })?
-        .is_some()
-    {
+    if matches!(caller.principal, Principal::Local(_) | Principal::System) || sent(tx, caller, digest)? {
         return Ok(true);
     }
     Ok(among(tx, digest, |page| best(tx, caller, page))?.is_some())
+}
+
+/// Whether the caller sent these bytes.
+fn sent(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Error> {
+    if matches!(caller.principal, Principal::Anonymous) {
+        return Ok(false);
+    }
+    let sql = "SELECT 1 FROM object_uploads WHERE sha256 = ?1 AND actor = ?2";
+    let (digest, actor) = (digest.to_string(), caller.actor().to_string());
+    Ok(tx.query_opt(sql, params![&digest, &actor], |_| Ok(()))?.is_some())
+}
+
+/// Whether no release, draft or otherwise, was ever made of these bytes.
+fn is_unused(tx: &dyn SqlRead, digest: &Digest) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM artifacts WHERE sha256 = ?1 LIMIT 1";
+    Ok(tx.query_opt(sql, params![&digest.to_string()], |_| Ok(()))?.is_none())
 }
 
 /// Makes sure that the bytes which a release names are there and the caller's to name, and that no

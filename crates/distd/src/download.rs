@@ -11,7 +11,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dist_api::ErrorBody;
-use dist_model::{ArtifactId, Digest, ErrorCode, FileName};
+use dist_model::{ArtifactId, Digest, ErrorCode};
 use dist_service::Download;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -102,10 +102,11 @@ pub(crate) async fn download(
     if method == Method::HEAD {
         return Ok(answer);
     }
-    let counted = (range.length == size).then(|| {
+    let artifact = found.artifact.filter(|_| range.length == size);
+    let counted = artifact.map(|artifact| {
         let site = Arc::clone(&site);
         move || {
-            site.service.count_download(&found.artifact.id);
+            site.service.count_download(&artifact.id);
             site.metrics.downloads.inc();
         }
     });
@@ -116,12 +117,13 @@ pub(crate) async fn download(
 
 /// The answer's head, but for what depends on a range.
 fn describe(found: &Download, digest: &Digest, etag: &str) -> Result<Response> {
-    let artifact = &found.artifact;
     let mut answer = Response::new(Body::empty());
     let headers = answer.headers_mut();
     // What a manifest says goes into a header only where it can stand in one.
-    let content_type = HeaderValue::from_str(&artifact.content_type)
-        .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
+    let content_type = found.artifact.as_ref().map(|artifact| artifact.content_type.as_str());
+    let content_type = content_type
+        .and_then(|text| HeaderValue::from_str(text).ok())
+        .unwrap_or_else(|| HeaderValue::from_static("application/octet-stream"));
     headers.insert(header::CONTENT_TYPE, content_type);
     set(headers, header::ETAG, etag)?;
     set(headers, "x-checksum-sha256", &digest.to_string())?;
@@ -130,7 +132,11 @@ fn describe(found: &Download, digest: &Digest, etag: &str) -> Result<Response> {
         "repr-digest",
         &format!("sha-256=:{}:", STANDARD.encode(digest.as_bytes())),
     )?;
-    set(headers, header::CONTENT_DISPOSITION, &disposition(&artifact.filename))?;
+    let disposition = match &found.artifact {
+        Some(artifact) => disposition(artifact.filename.as_str()),
+        None => disposition(&digest.to_string()),
+    };
+    set(headers, header::CONTENT_DISPOSITION, &disposition)?;
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Whatever a browser makes of an uploaded file, it must not run as this site.
     headers.insert(
@@ -153,9 +159,8 @@ fn set(headers: &mut HeaderMap, name: impl header::IntoHeaderName, value: &str) 
 }
 
 /// RFC 6266: a plain name for every client, and the real one for those that read it.
-fn disposition(name: &FileName) -> String {
+fn disposition(name: &str) -> String {
     let plain: String = name
-        .as_str()
         .chars()
         .map(|c| match c {
             '"' | '\\' | '%' => '_',
@@ -163,10 +168,10 @@ fn disposition(name: &FileName) -> String {
             _ => '_',
         })
         .collect();
-    if plain == name.as_str() {
+    if plain == name {
         return format!("attachment; filename=\"{plain}\"");
     }
-    let real = utf8_percent_encode(name.as_str(), EXTENDED_VALUE);
+    let real = utf8_percent_encode(name, EXTENDED_VALUE);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{real}")
 }
 
@@ -198,7 +203,7 @@ mod tests {
                 "attachment; filename=\"a_b_41.zip\"; filename*=UTF-8''a%22b%2541.zip",
             ),
         ] {
-            assert_eq!(disposition(&name.parse().unwrap()), expected);
+            assert_eq!(disposition(name), expected);
         }
     }
 

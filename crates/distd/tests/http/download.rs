@@ -1,5 +1,6 @@
 //! Objects going out: whole, in ranges, unchanged, as whom.
 
+use dist_model::Scope;
 use http::Method;
 use serde_json::json;
 
@@ -166,6 +167,36 @@ async fn an_artifact_picks_the_file_name() {
         "object.not_found",
         "it is made of other bytes"
     );
+}
+
+#[tokio::test]
+async fn who_sent_bytes_may_fetch_them_until_a_release_is_made_of_them() {
+    let site = Site::start().await;
+    let (sender, _) = site.new_token(&[Scope::Publish], None, &[]).await;
+    let (other, _) = site.new_token(&[Scope::Publish], None, &[]).await;
+    let digest = site.upload(&sender, "not yet a release").await;
+    let path = format!("/download/{digest}");
+    let get = async |token: &str| site.call(Method::GET, &path).token(token).send().await;
+    let answer = get(&sender).await.expect(200);
+    assert_eq!(answer.text(), "not yet a release");
+    assert_eq!(answer.header("cache-control"), "private, max-age=31536000, immutable");
+    get(&other).await.expect(404);
+    site.get(&path).await.expect(404);
+
+    let manifest = json!({"app": "acme", "version": "1.0.0",
+        "artifacts": [{"platform": "linux", "filename": "a.bin", "sha256": digest}]});
+    let publish = site
+        .call(Method::POST, "/api/apps/acme/releases")
+        .token(&sender)
+        .json(&manifest);
+    let release = publish.send().await.expect(201).json();
+    get(&sender).await.expect(200);
+    let yank = format!(
+        "/api/apps/acme/releases/{}/yank",
+        release["release"]["id"].as_str().unwrap()
+    );
+    site.post(&yank, &json!({})).await.expect(200);
+    get(&sender).await.expect(404);
 }
 
 #[tokio::test]
