@@ -54,13 +54,25 @@ macro_rules! select {
 }
 
 select! {
-    select_apps "id, slug, display_name, allowed_platforms, owner, visibility, ios_mode, ios_public_download, testflight_url, created_at, updated_at FROM apps"
     select_releases "id, app_id, version, build, channel, notes, created_by, created_at, published_at, status, source FROM releases"
     select_artifacts "id, app_id, release_id, platform, arch, package_type, filename, content_type, size_bytes, sha256, storage_key, metadata, validation_status FROM artifacts"
     select_channels "app_id, name, current_release_id, revision, policy, rollout_percent, retention_keep FROM channels"
     select_tokens "id, name, scopes, app_slug, channels, created_at, expires_at, last_used_at, revoked_at FROM tokens"
     select_audit "id, actor, action, target_type, target_id, metadata, created_at FROM audit_events"
 }
+
+/// The same for apps, whose bundle ids are in a table of their own.
+macro_rules! select_apps {
+    ($rest:literal) => {
+        concat!(
+            "SELECT a.*, b.platform, b.bundle_id FROM (SELECT id, slug, display_name, allowed_platforms, owner, ",
+            "visibility, ios_mode, ios_public_download, testflight_url, created_at, updated_at FROM apps ",
+            $rest,
+            ") a LEFT JOIN app_bundle_ids b ON b.app_id = a.id ORDER BY a.slug"
+        )
+    };
+}
+pub(crate) use select_apps;
 
 fn read_app(row: &Row<'_>) -> Result<App, SqlError> {
     Ok(App {
@@ -79,16 +91,20 @@ fn read_app(row: &Row<'_>) -> Result<App, SqlError> {
     })
 }
 
-/// The apps that a statement of `select_apps!` finds.
+/// The apps that a statement of `select_apps!` finds, by slug. An app has a row for each of its
+/// bundle ids, or one without any.
 pub(crate) fn apps(tx: &dyn SqlRead, sql: &str, params: &[SqlParam<'_>]) -> Result<Vec<App>, SqlError> {
-    let mut apps = tx.query_all(sql, params, read_app)?;
-    for app in &mut apps {
-        let sql = "SELECT platform, bundle_id FROM app_bundle_ids WHERE app_id = ?1";
-        let ids = tx.query_all(sql, params![app.id.as_str()], |row| {
-            Ok((parsed::<Platform>(row, 0)?, row.get::<String>(1)?))
-        })?;
-        app.bundle_ids = ids.into_iter().collect();
-    }
+    let mut apps: Vec<App> = Vec::new();
+    tx.query(sql, params, &mut |row| {
+        let id = row.text(0)?;
+        if apps.last().is_none_or(|app| app.id.as_str() != id) {
+            apps.push(read_app(row)?);
+        }
+        if let (Some(app), Some(platform)) = (apps.last_mut(), parsed_opt(row, 11)?) {
+            app.bundle_ids.insert(platform, row.get(12)?);
+        }
+        Ok(())
+    })?;
     Ok(apps)
 }
 
