@@ -3,8 +3,8 @@
 use dist_model::ReleaseStatus;
 use dist_model::decide::{MoveState, StackEntry};
 use dist_model::{
-    App, AppId, Artifact, AuditEvent, Channel, ChannelMove, ChannelName, Digest, HistoryEntry, Platform, Refusal,
-    Release, ReleaseId, Scopes, Slug, Token, TokenId,
+    App, AppId, Artifact, AuditEvent, Channel, ChannelMove, ChannelName, Digest, HistoryEntry, Refusal, Release,
+    ReleaseId, Scopes, Slug, Token, TokenId,
 };
 use persist::{Row, SqlError, SqlParam, SqlRead, SqlReadExt as _, params};
 use serde::de::DeserializeOwned;
