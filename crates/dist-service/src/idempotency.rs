@@ -1,7 +1,7 @@
 //! Requests that may be sent twice and act once.
 
 use dist_model::{ErrorCode, Refusal};
-use persist::{NewReceipt, SqlRead, SqlStore};
+use persist::{NewReceipt, ReceiptResult, SqlRead, SqlStore};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -66,7 +66,7 @@ impl Idempotency {
             scope: scope(caller),
             key: self.key,
             request_hash: self.request_hash,
-            result,
+            result: ReceiptResult::Value(result),
         }
     }
 }

@@ -3,18 +3,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ExpectedRevision, NewEvent, Position, Recorded, Revision, StreamName};
+use crate::{ExpectedRevision, Key, NewEvent, Position, Recorded, Revision, StreamName};
 
 /// Events for one stream, which get contiguous revisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Append {
     /// The stream.
+    #[serde(deserialize_with = "StreamName::deserialize_below")]
     pub stream: StreamName,
     /// What must be true of the stream.
     pub expected: ExpectedRevision,
     /// The events, in order.
     pub events: Vec<NewEvent>,
     /// Whether each event also gets a pointer in the timeline [`StreamName::global`].
+    #[serde(default)]
     pub global: bool,
 }
 
@@ -32,12 +34,14 @@ impl Append {
 
 /// A change of one key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KvChange {
     /// Sets the key.
     Put {
-        /// The key: 1 to 1024 bytes.
-        key: String,
-        /// The value to set, at most 100 levels deep.
+        /// The key.
+        #[serde(deserialize_with = "Key::deserialize_below")]
+        key: Key,
+        /// The value to set: at most 8 MiB as JSON, at most 100 levels deep.
         value: Value,
         /// What must be there.
         expected: KvExpected,
@@ -45,12 +49,14 @@ pub enum KvChange {
     /// Removes the key; an absent one is left absent.
     Delete {
         /// The key.
-        key: String,
+        #[serde(deserialize_with = "Key::deserialize_below")]
+        key: Key,
     },
 }
 
 /// What a put expects to find.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KvExpected {
     /// Anything or nothing.
     Any,
@@ -74,14 +80,35 @@ impl KvExpected {
 /// The receipt that makes a commit idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewReceipt {
-    /// Whose key it is: a principal, or `stream/<name>`.
+    /// Whose key it is: a principal, or `stream/<name>`. 1 to 1024 bytes.
     pub scope: String,
-    /// The idempotency key.
+    /// The idempotency key: 1 to 1024 bytes.
     pub key: String,
     /// The SHA-256 of the request; the same key with another one is a conflict.
     pub request_hash: [u8; 32],
     /// What to tell who asks again.
-    pub result: Value,
+    pub result: ReceiptResult,
+}
+
+/// What a receipt tells who asks again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReceiptResult {
+    /// This.
+    Value(Value),
+    /// Which event was the commit's first, as `{"stream", "seq", "at", "meta"}`: what the request
+    /// does not say, so that the event can be told again even when it has been compacted away.
+    FirstEvent,
+}
+
+/// Dropping the beginning of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Truncation {
+    /// The stream.
+    #[serde(deserialize_with = "StreamName::deserialize_below")]
+    pub stream: StreamName,
+    /// The last event to drop. The stream's next event gets the same revision as without.
+    pub through: Revision,
 }
 
 /// A receipt that is in the store, for good.
@@ -99,11 +126,14 @@ pub struct Receipt {
 
 /// What is committed together or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Commit {
     /// Events, in order; several appends may go to one stream.
     pub appends: Vec<Append>,
     /// Changes of keys, in order.
     pub kv: Vec<KvChange>,
+    /// Beginnings of streams to drop, after the appends.
+    pub truncations: Vec<Truncation>,
     /// The receipt, if the commit is idempotent.
     pub receipt: Option<NewReceipt>,
 }
@@ -137,10 +167,12 @@ pub struct Committed {
 
 /// What was in the way of a commit, which then has written nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Conflict {
     /// A stream is not where it was expected to be.
     Revision {
         /// The stream.
+        #[serde(deserialize_with = "StreamName::deserialize_below")]
         stream: StreamName,
         /// What was expected.
         expected: ExpectedRevision,
@@ -150,7 +182,8 @@ pub enum Conflict {
     /// A key does not hold what was expected.
     Value {
         /// The key.
-        key: String,
+        #[serde(deserialize_with = "Key::deserialize_below")]
+        key: Key,
         /// What was expected.
         expected: KvExpected,
         /// What is there; `None` if the key is absent.
@@ -188,4 +221,40 @@ pub enum Outcome<T> {
     Duplicate(Receipt),
     /// Something was in the way; nothing was written.
     Conflict(Conflict),
+}
+
+/// What became of a write through a facet that expects something.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a conflict has written nothing"]
+pub enum Attempt<T> {
+    /// It is durable.
+    Committed(T),
+    /// The same request was committed before, with this result; nothing was written now.
+    Duplicate(T),
+    /// Something was in the way; nothing was written.
+    Conflict(Conflict),
+}
+
+impl<T> Attempt<T> {
+    /// The result of this write or of the one that it repeats, or what was in the way.
+    pub fn into_result(self) -> Result<T, Conflict> {
+        match self {
+            Self::Committed(value) | Self::Duplicate(value) => Ok(value),
+            Self::Conflict(conflict) => Err(conflict),
+        }
+    }
+
+    /// Whether something was in the way.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
+
+    /// The same outcome with another result.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Attempt<U> {
+        match self {
+            Self::Committed(value) => Attempt::Committed(change(value)),
+            Self::Duplicate(value) => Attempt::Duplicate(change(value)),
+            Self::Conflict(conflict) => Attempt::Conflict(conflict),
+        }
+    }
 }

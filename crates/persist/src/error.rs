@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ErrorClass, Position, SqlError};
+use crate::{ErrorClass, NameError, Position, SqlError, StreamName};
 
 /// Why the store could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,12 +50,119 @@ pub enum Error {
         /// What the store says they are made by.
         stored: String,
     },
-    /// The caller's request cannot be stored.
-    #[error("{0}")]
-    Invalid(String),
+    /// The database's file is no longer where it was opened: it was removed, or another one is in
+    /// its place. The writer has stopped, since what it wrote would be found by nobody.
+    #[error("the database is gone: it was removed or replaced while it was open")]
+    Gone,
+    /// The write-ahead log has reached its limit, because a reader holds on to an old snapshot.
+    /// Nothing was written; it goes on when the reader ends.
+    #[error("a reader keeps the write-ahead log from being written back, and it is full")]
+    LogFull,
+    /// The caller's request cannot be stored. Nothing was written.
+    #[error("the request is not valid: {0}")]
+    Invalid(#[from] InvalidInput),
+    /// A fold needs events that were dropped, and no snapshot that fits it stands for them.
+    #[error("events before {available} were dropped, and nothing that fits the fold stands for them")]
+    Compacted {
+        /// The stream; `None` for a fold over all.
+        stream: Option<StreamName>,
+        /// The first revision, or position, after what was dropped.
+        available: u64,
+    },
+    /// A checkpoint is of another store, or of this store before it was restored.
+    #[error("the checkpoint is not of this store as it is now")]
+    ForeignCheckpoint,
+    /// The other side of the request protocol refused.
+    #[error("the server refused: {message}")]
+    Remote {
+        /// The code of its error.
+        code: String,
+        /// Its message.
+        message: String,
+    },
+    /// The other side of the request protocol cannot be reached, or cannot be understood.
+    /// Nothing was written.
+    #[error("the server cannot be reached")]
+    Transport(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The database refused a statement.
     #[error("a statement failed")]
     Sql(#[source] SqlError),
+}
+
+/// Why a request cannot be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidInput {
+    /// The name of a stream.
+    #[error("the name of the stream: {0}")]
+    Stream(#[source] NameError),
+    /// A key.
+    #[error("the key: {0}")]
+    Key(#[source] NameError),
+    /// The type of an event.
+    #[error("the type of the event: {0}")]
+    EventType(#[source] NameError),
+    /// The scope or the key of a receipt.
+    #[error("the receipt: {0}")]
+    Receipt(#[source] NameError),
+    /// A reserved stream, which only the library writes.
+    #[error("{0} is written by the library alone")]
+    ReservedStream(StreamName),
+    /// A value nested too deeply to be read back.
+    #[error("a value is nested at most {max} levels deep")]
+    TooDeep {
+        /// The deepest that there may be.
+        max: usize,
+    },
+    /// A value that is too large.
+    #[error("a value has at most {max} bytes as JSON, not {found}")]
+    TooLarge {
+        /// The most bytes that it may have.
+        max: usize,
+        /// How many it has.
+        found: usize,
+    },
+    /// A NaN or an infinity, which JSON does not have.
+    #[error("a float is NaN or infinite, which JSON cannot hold")]
+    NotFinite,
+    /// A value that is not JSON for another reason.
+    #[error("the value cannot be written as JSON: {0}")]
+    NotJson(String),
+    /// A typed event that is not an enum.
+    #[error("a typed event is a variant of an enum in serde's usual representation")]
+    NotAnEnum,
+    /// Dropping events that an inline projection is made of.
+    #[error("{stream} feeds the projection {projection}, so that its events stay")]
+    FeedsProjection {
+        /// The stream.
+        stream: StreamName,
+        /// The projection.
+        projection: &'static str,
+    },
+    /// Something was expected of a write that expects nothing, or a commit lacks what it is for.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+impl InvalidInput {
+    /// A stable name of it, for programs: `name_length`, `too_deep` …
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stream(name) | Self::Key(name) | Self::EventType(name) | Self::Receipt(name) => match name {
+                NameError::Length { .. } => "name_length",
+                NameError::Control => "name_control",
+                NameError::Reserved => "name_reserved",
+            },
+            Self::ReservedStream(_) => "name_reserved",
+            Self::TooDeep { .. } => "too_deep",
+            Self::TooLarge { .. } => "too_large",
+            Self::NotFinite => "not_finite",
+            Self::NotJson(_) => "not_json",
+            Self::NotAnEnum => "not_an_enum",
+            Self::FeedsProjection { .. } => "feeds_projection",
+            Self::Contradiction(_) => "contradiction",
+        }
+    }
 }
 
 /// What can be done about an [`Error`].
@@ -81,16 +188,54 @@ impl Error {
     pub fn class(&self) -> ErrorKind {
         match self {
             Self::Full => ErrorKind::Full,
-            Self::Io(_) | Self::Busy => ErrorKind::Retry,
+            Self::Io(_) | Self::Busy | Self::LogFull | Self::Transport(_) => ErrorKind::Retry,
             Self::Corrupt(_) => ErrorKind::Corrupt,
-            Self::Closed | Self::Poisoned(_) | Self::Superseded { .. } => ErrorKind::Closed,
+            Self::Closed | Self::Poisoned(_) | Self::Superseded { .. } | Self::Gone => ErrorKind::Closed,
             Self::OutcomeUnknown(_) => ErrorKind::UnknownOutcome,
-            Self::Panicked | Self::Projection { .. } | Self::Invalid(_) | Self::Sql(_) => ErrorKind::Invalid,
+            Self::Panicked
+            | Self::Projection { .. }
+            | Self::Invalid(_)
+            | Self::Compacted { .. }
+            | Self::ForeignCheckpoint
+            | Self::Sql(_) => ErrorKind::Invalid,
+            Self::Remote { code, .. } => remote_class(code),
         }
     }
 
-    pub(crate) fn invalid(why: impl Into<String>) -> Self {
-        Self::Invalid(why.into())
+    /// A stable name of it, for programs: `full`, `busy`, `too_deep` …
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Full => "full",
+            Self::Io(_) => "io",
+            Self::Busy => "busy",
+            Self::Corrupt(_) => "corrupt",
+            Self::Closed => "closed",
+            Self::OutcomeUnknown(_) => "outcome_unknown",
+            Self::Poisoned(_) => "writer_stopped",
+            Self::Panicked => "panicked",
+            Self::Projection { .. } => "projection",
+            Self::Superseded { .. } => "superseded",
+            Self::Gone => "gone",
+            Self::LogFull => "log_full",
+            Self::Invalid(input) => input.code(),
+            Self::Compacted { .. } => "compacted",
+            Self::ForeignCheckpoint => "foreign_checkpoint",
+            Self::Remote { code, .. } => code,
+            Self::Transport(_) => "transport",
+            Self::Sql(_) => "sql",
+        }
+    }
+}
+
+/// What can be done about an error of which only the code came over.
+fn remote_class(code: &str) -> ErrorKind {
+    match code {
+        "full" => ErrorKind::Full,
+        "io" | "busy" | "log_full" | "transport" => ErrorKind::Retry,
+        "corrupt" => ErrorKind::Corrupt,
+        "closed" | "writer_stopped" | "superseded" | "gone" => ErrorKind::Closed,
+        "outcome_unknown" => ErrorKind::UnknownOutcome,
+        _ => ErrorKind::Invalid,
     }
 }
 

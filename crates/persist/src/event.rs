@@ -1,100 +1,11 @@
 //! The log's vocabulary: streams, events, and their places in them.
 
-use std::borrow::Borrow;
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The name of a stream: 1 to 200 bytes without control characters.
-///
-/// Names that begin with `$` are the library's own; callers cannot make them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct StreamName(Arc<str>);
-
-/// Why a text is not the name of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// It is empty or longer than 200 bytes.
-    #[error("a stream name has 1 to {max} bytes, not {0}", max = StreamName::MAX_BYTES)]
-    Length(usize),
-    /// It holds a control character.
-    #[error("a stream name holds no control characters")]
-    Control,
-    /// It begins with `$`.
-    #[error("stream names that begin with '$' are reserved")]
-    Reserved,
-}
-
-impl StreamName {
-    /// The longest name, in bytes.
-    pub const MAX_BYTES: usize = 200;
-
-    /// Checks a name.
-    pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
-        let name = name.as_ref();
-        if name.starts_with('$') {
-            return Err(NameError::Reserved);
-        }
-        if name.is_empty() || name.len() > Self::MAX_BYTES {
-            return Err(NameError::Length(name.len()));
-        }
-        if name.chars().any(char::is_control) {
-            return Err(NameError::Control);
-        }
-        Ok(Self(name.into()))
-    }
-
-    /// The opt-in timeline, `$global`: pointers to the events of [`Append`](crate::Append)s that
-    /// asked for one.
-    pub fn global() -> Self {
-        Self("$global".into())
-    }
-
-    /// A name that was checked before it was stored.
-    pub(crate) fn stored(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether the name is one of the library's own.
-    pub fn is_reserved(&self) -> bool {
-        self.0.starts_with('$')
-    }
-}
-
-impl fmt::Display for StreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for StreamName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for StreamName {
-    type Error = NameError;
-
-    fn try_from(name: String) -> Result<Self, NameError> {
-        Self::new(name)
-    }
-}
-
-impl From<StreamName> for String {
-    fn from(name: StreamName) -> Self {
-        name.0.as_ref().to_owned()
-    }
-}
+use crate::StreamName;
 
 /// Both places are plain numbers with a meaning; this gives them the same few operations.
 macro_rules! place {
@@ -126,6 +37,12 @@ macro_rules! place {
             #[must_use]
             pub const fn next(self) -> Self {
                 Self(self.0 + 1)
+            }
+
+            /// The place before it; that of zero is zero.
+            #[must_use]
+            pub const fn previous(self) -> Self {
+                Self(self.0.saturating_sub(1))
             }
         }
 
@@ -185,19 +102,25 @@ impl ExpectedRevision {
     }
 }
 
-/// An event that is to be appended.
+/// An event that is to be appended. [`NewEvent::typed`] makes one of an enum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewEvent {
     /// What happened: 1 to 200 bytes without control characters.
     pub r#type: String,
     /// When it happened, in Unix milliseconds, as the caller says; it may be historical.
     pub at: i64,
-    /// The facts, at most 100 levels deep.
+    /// The facts: at most 8 MiB as JSON, at most 100 levels deep.
     pub data: Value,
     /// What is known about the event but is not part of it: actor, request id, cause.
+    #[serde(default)]
     pub meta: Value,
     /// The version of the schema of `data`.
+    #[serde(default = "first_format")]
     pub format: u32,
+}
+
+fn first_format() -> u32 {
+    1
 }
 
 impl NewEvent {
@@ -217,6 +140,7 @@ impl NewEvent {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// The stream that it belongs to.
+    #[serde(deserialize_with = "StreamName::deserialize_below")]
     pub stream: StreamName,
     /// Its place there.
     pub seq: Revision,

@@ -24,9 +24,9 @@
 //! // Somebody who has not seen that event is told so, and nothing is written.
 //! let late = NewEvent::new("placed", 0, json!({"total": 99}));
 //! let conflict = log::append_expect(&store, &orders, ExpectedRevision::NoStream, late)?;
-//! assert!(conflict.is_err());
+//! assert!(conflict.is_conflict());
 //!
-//! kv::put(&store, "currency", json!("EUR"))?;
+//! kv::put(&store, "currency", "EUR")?;
 //! assert_eq!(log::count(&store, &orders)?, 1);
 //! # Ok(())
 //! # }
@@ -34,24 +34,38 @@
 
 mod backend;
 mod backends;
+mod blobs;
 mod clock;
 mod commit;
+mod commits;
 mod error;
 mod event;
 mod facets;
+mod finite;
+mod names;
+mod page;
 mod projection;
 mod sql;
 mod stage;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod typed;
 
-pub use backend::Backend;
+pub use backend::{Backend, CommitFuture, StoreIdentity};
 pub use backends::memory::MemoryLog;
-pub use backends::sqlite::{OpenMode, Options, SqlStore, Stats, StoreIdentity};
+pub use backends::sqlite::{OpenMode, Options, SqlStore, Stats};
+pub use blobs::{FolderBlobs, MemoryBlobs};
 pub use clock::{Clock, SystemClock};
-pub use commit::{Append, Commit, Committed, Conflict, Decision, KvChange, KvExpected, NewReceipt, Outcome, Receipt};
-pub use error::{Error, ErrorKind, OpenError, RebuildError, SubmitError};
-pub use event::{Event, ExpectedRevision, NameError, NewEvent, Position, Recorded, Revision, StreamName};
-pub use facets::{catalog, kv, log, query};
+pub use commit::{
+    Append, Attempt, Commit, Committed, Conflict, Decision, KvChange, KvExpected, NewReceipt, Outcome, Receipt,
+    ReceiptResult, Truncation,
+};
+pub use commits::Commits;
+pub use error::{Error, ErrorKind, InvalidInput, OpenError, RebuildError, SubmitError};
+pub use event::{Event, ExpectedRevision, NewEvent, Position, Recorded, Revision};
+pub use facets::project::{AsOf, Projected, Projection};
+pub use facets::{blob, catalog, kv, log, project, query, upcast};
+pub use names::{Key, NameError, StreamName};
+pub use page::{After, Events, Page, RawEvent};
 pub use projection::{InlineProjection, RebuildReport, Table, TableDifference};
 pub use sql::{EachRow, ErrorClass, FromSql, Row, SqlError, SqlParam, SqlRead, SqlReadExt, SqlTx};

@@ -1,11 +1,11 @@
 //! Inline projections: tables that are folded from the log in the transaction that appends to it.
 
-use crate::{Position, Recorded, SqlError, SqlTx};
+use crate::{Position, Recorded, SqlError, SqlTx, StreamName};
 
 /// A fold of the log into tables.
 ///
-/// It sees every event of every stream, in order of position, and must depend on nothing else but
-/// its own tables: then a replay of the log gives the same rows.
+/// It sees the events of the streams that it reads, in order of position, and must depend on
+/// nothing else but its own tables: then a replay of the log gives the same rows.
 pub trait InlineProjection: Send + Sync + 'static {
     /// Its name, which no other projection of the store has.
     fn name(&self) -> &'static str;
@@ -16,6 +16,13 @@ pub trait InlineProjection: Send + Sync + 'static {
 
     /// The tables that it alone writes.
     fn tables(&self) -> &'static [Table];
+
+    /// Whether it folds the events of that stream, which then can never be truncated. A change of
+    /// the answer is a change of the fold, and needs a new version.
+    fn reads(&self, stream: &StreamName) -> bool {
+        let _ = stream;
+        true
+    }
 
     /// Folds one event into the tables. An error undoes the command that appended the event.
     fn apply(&self, tx: &mut dyn SqlTx, recorded: &Recorded) -> Result<(), SqlError>;

@@ -10,21 +10,23 @@ use std::collections::btree_map::Entry;
 use serde_json::{Value, json};
 
 use crate::{
-    Append, Commit, Conflict, Error, Event, ExpectedRevision, KvChange, KvExpected, NewEvent, NewReceipt, Position,
-    Receipt, Recorded, Revision, StreamName,
+    Append, Commit, Conflict, Error, Event, ExpectedRevision, InvalidInput, Key, KvChange, KvExpected, NewEvent,
+    NewReceipt, Position, Receipt, ReceiptResult, Recorded, Revision, StreamName, names,
 };
 
 /// The deepest nesting of a stored value. The parser that reads values back stops at 127 levels.
 const MAX_DEPTH: usize = 100;
+/// The largest stored value, as JSON.
+const MAX_VALUE_BYTES: usize = 8 << 20;
 const MAX_TYPE_BYTES: usize = 200;
-const MAX_KEY_BYTES: usize = 1024;
+const MAX_RECEIPT_BYTES: usize = 1024;
 
 /// What is there before the commit.
 pub(crate) trait State {
     /// The revision last given in a stream, if there is one.
     fn last_seq(&self, stream: &StreamName) -> Result<Option<Revision>, Error>;
     /// The value of a key.
-    fn value(&self, key: &str) -> Result<Option<Value>, Error>;
+    fn value(&self, key: &Key) -> Result<Option<Value>, Error>;
     /// The receipt of an idempotency key.
     fn receipt(&self, scope: &str, key: &str) -> Result<Option<Receipt>, Error>;
 }
@@ -39,13 +41,37 @@ pub(crate) enum Staging {
     Conflict(Conflict),
 }
 
-/// What is to be stored, with every number given out.
+/// What is to be stored, with every number given out and every value written as JSON.
 pub(crate) struct Staged {
     pub(crate) events: Vec<Recorded>,
+    /// The JSON of each event's data and meta.
+    pub(crate) texts: Vec<EventText>,
     pub(crate) streams: BTreeMap<StreamName, Tip>,
-    pub(crate) kv: BTreeMap<String, Option<Value>>,
-    pub(crate) receipt: Option<(NewReceipt, Receipt)>,
+    pub(crate) kv: BTreeMap<Key, Option<Stored>>,
+    /// The last event to drop of each stream.
+    pub(crate) truncations: BTreeMap<StreamName, Revision>,
+    pub(crate) receipt: Option<StagedReceipt>,
     pub(crate) head: Position,
+}
+
+pub(crate) struct EventText {
+    pub(crate) body: String,
+    /// `None` if it is null.
+    pub(crate) meta: Option<String>,
+}
+
+/// A value, and its JSON.
+pub(crate) struct Stored {
+    pub(crate) value: Value,
+    pub(crate) text: String,
+}
+
+pub(crate) struct StagedReceipt {
+    pub(crate) scope: String,
+    pub(crate) key: String,
+    pub(crate) receipt: Receipt,
+    /// The JSON of its result.
+    pub(crate) result: String,
 }
 
 /// The end of a stream, before and after; `None` while nothing was ever appended.
@@ -57,9 +83,9 @@ pub(crate) struct Tip {
 /// Stages a commit on what is there, after `head` and recorded at `now` (Unix milliseconds).
 pub(crate) fn stage(commit: Commit, state: &impl State, head: Position, now: i64) -> Result<Staging, Error> {
     if let Some(new) = &commit.receipt {
-        check_key("receipt scope", &new.scope)?;
-        check_key("idempotency key", &new.key)?;
-        check_depth(&new.result)?;
+        for name in [&new.scope, &new.key] {
+            names::check(name, MAX_RECEIPT_BYTES).map_err(InvalidInput::Receipt)?;
+        }
         if let Some(receipt) = state.receipt(&new.scope, &new.key)? {
             return Ok(if receipt.request_hash == new.request_hash {
                 Staging::Duplicate(receipt)
@@ -71,8 +97,10 @@ pub(crate) fn stage(commit: Commit, state: &impl State, head: Position, now: i64
     }
     let mut staged = Staged {
         events: Vec::with_capacity(commit.appends.iter().map(|append| append.events.len()).sum()),
+        texts: Vec::new(),
         streams: BTreeMap::new(),
         kv: BTreeMap::new(),
+        truncations: BTreeMap::new(),
         receipt: None,
         head,
     };
@@ -86,15 +114,12 @@ pub(crate) fn stage(commit: Commit, state: &impl State, head: Position, now: i64
             return Ok(Staging::Conflict(conflict));
         }
     }
-    staged.receipt = commit.receipt.map(|new| {
-        let receipt = Receipt {
-            request_hash: new.request_hash,
-            result: new.result.clone(),
-            position: staged.head,
-            created_at: now,
-        };
-        (new, receipt)
-    });
+    for truncation in commit.truncations {
+        let last = staged.tip(&truncation.stream, state)?.after.unwrap_or_default();
+        let through = staged.truncations.entry(truncation.stream).or_default();
+        *through = truncation.through.min(last).max(*through);
+    }
+    staged.receipt = commit.receipt.map(|new| staged.issue(new, now)).transpose()?;
     Ok(Staging::Ready(staged))
 }
 
@@ -142,13 +167,11 @@ impl Staged {
             meta,
             format,
         } = new;
-        if r#type.is_empty() || r#type.len() > MAX_TYPE_BYTES || r#type.chars().any(char::is_control) {
-            return Err(Error::invalid(format!(
-                "an event type has 1 to {MAX_TYPE_BYTES} bytes and no control characters"
-            )));
-        }
-        check_depth(&data)?;
-        check_depth(&meta)?;
+        names::check(&r#type, MAX_TYPE_BYTES).map_err(InvalidInput::EventType)?;
+        self.texts.push(EventText {
+            body: text(&data)?,
+            meta: if meta.is_null() { None } else { Some(text(&meta)?) },
+        });
         self.head = self.head.next();
         self.events.push(Recorded {
             event: Event {
@@ -180,37 +203,49 @@ impl Staged {
         let (key, value) = match change {
             KvChange::Delete { key } => (key, None),
             KvChange::Put { key, value, expected } => {
-                check_depth(&value)?;
                 if expected != KvExpected::Any {
                     let actual = match self.kv.get(&key) {
-                        Some(staged) => staged.clone(),
+                        Some(staged) => staged.as_ref().map(|stored| stored.value.clone()),
                         None => state.value(&key)?,
                     };
                     if !expected.admits(actual.as_ref()) {
                         return Ok(Some(Conflict::Value { key, expected, actual }));
                     }
                 }
-                (key, Some(value))
+                let text = text(&value)?;
+                (key, Some(Stored { value, text }))
             }
         };
-        check_key("key", &key)?;
         self.kv.insert(key, value);
         Ok(None)
     }
-}
 
-fn check_key(what: &str, key: &str) -> Result<(), Error> {
-    if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        let bytes = key.len();
-        return Err(Error::invalid(format!(
-            "a {what} has 1 to {MAX_KEY_BYTES} bytes, not {bytes}"
-        )));
+    fn issue(&self, new: NewReceipt, now: i64) -> Result<StagedReceipt, Error> {
+        let result = match new.result {
+            ReceiptResult::Value(value) => value,
+            ReceiptResult::FirstEvent => match self.events.first() {
+                Some(Recorded { event, meta, .. }) => {
+                    json!({"stream": event.stream, "seq": event.seq, "at": event.at, "meta": meta})
+                }
+                None => return Err(InvalidInput::Contradiction("a commit without events has no first event").into()),
+            },
+        };
+        Ok(StagedReceipt {
+            scope: new.scope,
+            key: new.key,
+            result: text(&result)?,
+            receipt: Receipt {
+                request_hash: new.request_hash,
+                result,
+                position: self.head,
+                created_at: now,
+            },
+        })
     }
-    Ok(())
 }
 
-/// Refuses what could be written but never read back.
-fn check_depth(value: &Value) -> Result<(), Error> {
+/// The JSON of a value, if it can be read back and is not too large.
+fn text(value: &Value) -> Result<String, InvalidInput> {
     fn fits(value: &Value, left: usize) -> bool {
         match value {
             Value::Array(items) => left > 0 && items.iter().all(|item| fits(item, left - 1)),
@@ -218,11 +253,16 @@ fn check_depth(value: &Value) -> Result<(), Error> {
             _ => true,
         }
     }
-    if fits(value, MAX_DEPTH) {
-        Ok(())
-    } else {
-        Err(Error::invalid(format!(
-            "a value is nested at most {MAX_DEPTH} levels deep"
-        )))
+    if !fits(value, MAX_DEPTH) {
+        return Err(InvalidInput::TooDeep { max: MAX_DEPTH });
     }
+    // Straight into a string; a value's `Display` takes a detour through a formatter.
+    let text = serde_json::to_string(value).map_err(|error| InvalidInput::NotJson(error.to_string()))?;
+    if text.len() > MAX_VALUE_BYTES {
+        return Err(InvalidInput::TooLarge {
+            max: MAX_VALUE_BYTES,
+            found: text.len(),
+        });
+    }
+    Ok(text)
 }

@@ -1,9 +1,11 @@
 //! Every backend runs every case of the suite, under its own name.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use libtest_mimic::{Arguments, Failed, Trial};
-use persist::testing::{Subject, cases};
-use persist::{MemoryLog, Options, SqlStore};
+use persist::testing::{Started, Subject, cases};
+use persist::{FolderBlobs, MemoryBlobs, MemoryLog, Options, SqlStore};
 
 type NewSubject = fn() -> Subject;
 
@@ -23,17 +25,19 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// A log in memory lasts as long as its handle, so that there is nothing to start again.
 fn memory() -> Subject {
-    Subject::new(Box::new(MemoryLog::default()), |log| log)
+    let (log, blobs) = (MemoryLog::default(), MemoryBlobs::default());
+    Subject::new(move || Started {
+        backend: Arc::new(log.clone()),
+        blobs: Arc::new(blobs.clone()),
+    })
 }
 
 fn sqlite() -> Subject {
     let folder = tempfile::tempdir().unwrap();
-    let open = move || Box::new(SqlStore::open(&folder.path().join("store.db"), Options::default()).unwrap());
-    Subject::new(open(), move |store| {
-        drop(store);
-        open()
+    Subject::new(move || Started {
+        backend: Arc::new(SqlStore::open(&folder.path().join("store.db"), Options::default()).unwrap()),
+        blobs: Arc::new(FolderBlobs::open(&folder.path().join("blobs")).unwrap()),
     })
 }
 

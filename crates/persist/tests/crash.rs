@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use common::{amount, append, committed, open, submit, totals};
+use common::{amount, append, committed, open, submit, totals, whole};
 use persist::{Backend, ErrorKind, Position, SubmitError};
 use serde_json::json;
 use tempfile::tempdir;
@@ -73,7 +73,7 @@ fn every_acknowledged_append_survives_a_kill() {
             "{head} is there, {acknowledged} was acknowledged"
         );
         assert_eq!(head.get() % 3, 0, "half a commit is there");
-        let events = store.read_all(Position::ZERO, usize::MAX).unwrap();
+        let events = whole(&store);
         let places: Vec<_> = events.iter().map(|each| each.position.get()).collect();
         assert_eq!(places, (1..=head.get()).collect::<Vec<_>>());
         assert_eq!(store.verify_projections().unwrap(), []);

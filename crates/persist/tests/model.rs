@@ -6,10 +6,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{append, open, stream, submit, totals, with_totals};
+use common::{append, key as key_name, open, stream, submit, totals, whole, with_totals};
 use persist::{
     Append, Backend, Clock, Commit, ExpectedRevision, KvChange, KvExpected, MemoryLog, NewEvent, NewReceipt, Options,
-    Position, Revision, SqlStore,
+    Position, ReceiptResult, Revision, SqlStore, Truncation, log,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -82,9 +82,18 @@ fn kv_change() -> impl Strategy<Value = KvChange> {
         1 => value().prop_map(KvExpected::Value),
     ];
     prop_oneof![
-        3 => ("[ab]", value(), expected).prop_map(|(key, value, expected)| KvChange::Put { key, value, expected }),
-        1 => "[ab]".prop_map(|key| KvChange::Delete { key }),
+        3 => ("[ab]", value(), expected).prop_map(|(key, value, expected)| KvChange::Put {
+            key: key_name(&key), value, expected
+        }),
+        1 => "[ab]".prop_map(|key| KvChange::Delete { key: key_name(&key) }),
     ]
+}
+
+fn truncation() -> impl Strategy<Value = Truncation> {
+    ("[ab]", 0..6_u64).prop_map(|(name, through)| Truncation {
+        stream: stream(&name),
+        through: Revision::new(through),
+    })
 }
 
 fn receipt() -> impl Strategy<Value = NewReceipt> {
@@ -92,7 +101,7 @@ fn receipt() -> impl Strategy<Value = NewReceipt> {
         scope,
         key,
         request_hash: [request; 32],
-        result,
+        result: ReceiptResult::Value(result),
     })
 }
 
@@ -100,9 +109,17 @@ fn step() -> impl Strategy<Value = Step> {
     let commit = (
         vec(an_append(), 0..3),
         vec(kv_change(), 0..3),
+        vec(truncation(), 0..2),
         proptest::option::weighted(0.3, receipt()),
     )
-        .prop_map(|(appends, kv, receipt)| Step::Commit(Commit { appends, kv, receipt }));
+        .prop_map(|(appends, kv, truncations, receipt)| {
+            Step::Commit(Commit {
+                appends,
+                kv,
+                truncations,
+                receipt,
+            })
+        });
     prop_oneof![12 => commit, 1 => Just(Step::Reopen)]
 }
 
@@ -112,17 +129,17 @@ fn assert_same(store: &SqlStore, model: &MemoryLog) {
         let by_stream: Vec<_> = streams
             .iter()
             .map(|(name, last)| {
-                let events = backend.read_stream(name, Revision::ZERO, usize::MAX).unwrap();
+                let events = log::read(backend, name).unwrap();
                 (*last, backend.count(name).unwrap(), events)
             })
             .collect();
-        let keys = backend.kv_keys().unwrap();
+        let keys = backend.kv_keys("").unwrap();
         let values: Vec<_> = keys.iter().map(|key| backend.kv_get(key).unwrap()).collect();
         let receipts: Vec<_> = ["a", "b"]
             .into_iter()
             .flat_map(|scope| ["a", "b"].map(|key| backend.find_receipt(scope, key).unwrap()))
             .collect();
-        let log = backend.read_all(Position::ZERO, usize::MAX).unwrap();
+        let log = whole(backend);
         (backend.head().unwrap(), log, streams, by_stream, keys, values, receipts)
     };
     assert_eq!(everything(store), everything(model));

@@ -6,10 +6,11 @@ mod common;
 use std::sync::mpsc;
 use std::thread;
 
-use common::{amount, append, committed, data, in_memory, open, stream, submit, totals, use_once, uses};
+use common::{amount, append, committed, data, in_memory, key, open, stream, submit, totals, use_once, uses, whole};
 use persist::{
-    Append, Backend, Commit, Conflict, Decision, Error, ErrorKind, ExpectedRevision, KvChange, KvExpected, NewEvent,
-    NewReceipt, Outcome, Position, Revision, SqlError, SqlReadExt, SqlStore, SqlTx, SubmitError, kv, log, params,
+    Append, Backend, Commit, Conflict, Decision, Error, ErrorKind, ExpectedRevision, Key, KvChange, KvExpected,
+    NewEvent, NewReceipt, Outcome, Position, ReceiptResult, Revision, SqlError, SqlReadExt, SqlStore, SqlTx,
+    SubmitError, kv, log, params,
 };
 use serde_json::{Value, json};
 use tempfile::tempdir;
@@ -19,16 +20,16 @@ use tempfile::tempdir;
 struct Content {
     log: Vec<Value>,
     totals: Vec<(String, i64, i64)>,
-    keys: Vec<String>,
+    keys: Vec<Key>,
     uses: Option<i64>,
     head: Position,
 }
 
 fn content(store: &SqlStore) -> Content {
     Content {
-        log: data(&store.read_all(Position::ZERO, usize::MAX).unwrap()),
+        log: data(&whole(store)),
         totals: totals(store),
-        keys: store.kv_keys().unwrap(),
+        keys: store.kv_keys("").unwrap(),
         uses: uses(store, "door"),
         head: store.head().unwrap(),
     }
@@ -40,7 +41,7 @@ fn commits_events_tables_keys_and_side_tables_together() {
     let outcome = store.submit_blocking(|tx| {
         use_once(tx, "door")?;
         let kv = vec![KvChange::Put {
-            key: "k".into(),
+            key: key("k"),
             value: json!(1),
             expected: KvExpected::Absent,
         }];
@@ -61,7 +62,7 @@ fn commits_events_tables_keys_and_side_tables_together() {
     let everything = Content {
         log: vec![json!(2), json!(3)],
         totals: vec![("a".to_owned(), 2, 5)],
-        keys: vec!["k".to_owned()],
+        keys: vec![key("k")],
         uses: Some(1),
         head: Position::new(2),
     };
@@ -132,7 +133,7 @@ fn writers_to_one_stream_need_no_retries() {
 
 /// The position and the revision of every event.
 fn places(store: &SqlStore) -> Vec<(u64, u64)> {
-    let events = store.read_all(Position::ZERO, usize::MAX).unwrap();
+    let events = whole(store);
     events
         .iter()
         .map(|each| (each.position.get(), each.event.seq.get()))
@@ -176,7 +177,7 @@ fn leaves_nothing<E: Send + std::fmt::Debug + 'static>(
         scope: "me".into(),
         key: "k".into(),
         request_hash: [7; 32],
-        result: json!("first"),
+        result: ReceiptResult::Value(json!("first")),
     };
     committed(
         &store,
@@ -231,7 +232,7 @@ fn a_conflicting_revision_writes_nothing() {
 fn a_conflicting_value_writes_nothing() {
     let outcome = leaves_nothing(|| {
         let kv = vec![KvChange::Put {
-            key: "taken".into(),
+            key: key("taken"),
             value: json!(2),
             expected: KvExpected::Absent,
         }];
@@ -254,7 +255,7 @@ fn receipt_of(request_hash: [u8; 32]) -> Commit {
         scope: "me".into(),
         key: "k".into(),
         request_hash,
-        result: json!("second"),
+        result: ReceiptResult::Value(json!("second")),
     };
     Commit {
         receipt: Some(receipt),

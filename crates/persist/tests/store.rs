@@ -6,7 +6,8 @@ mod common;
 use common::{amount, append, committed, data, in_memory, open, stream, submit};
 use persist::{
     Append, Backend, Commit, Decision, Error, ErrorClass, ExpectedRevision, NewEvent, NewReceipt, Options, Outcome,
-    Position, Revision, SqlError, SqlRead, SqlReadExt, SqlStore, StreamName, SubmitError, catalog, log, params,
+    Position, ReceiptResult, Revision, SqlError, SqlRead, SqlReadExt, SqlStore, StreamName, SubmitError, catalog, log,
+    params,
 };
 use serde_json::json;
 use tempfile::tempdir;
@@ -96,7 +97,7 @@ fn the_timeline_points_at_what_asked_for_it() {
     };
     committed(&store, on_timeline("a").into());
     committed(&store, on_timeline("b").into());
-    let pointers = data(&store.read_stream(&StreamName::global(), Revision::ZERO, 10).unwrap());
+    let pointers = data(&log::read(&store, &StreamName::global()).unwrap());
     assert_eq!(
         pointers,
         [json!({"stream": "a", "seq": 1}), json!({"stream": "b", "seq": 1})]
@@ -112,7 +113,7 @@ fn a_stored_receipt_is_there_for_commands() {
         scope: "me".into(),
         key: "k".into(),
         request_hash: [7; 32],
-        result: json!("done"),
+        result: ReceiptResult::Value(json!("done")),
     };
     committed(
         &store,

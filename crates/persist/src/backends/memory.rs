@@ -1,31 +1,53 @@
 //! A log in memory: the model that the other backends are compared with, and for tests.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::stage::{Staged, Staging, State, stage};
+use crate::stage::{EventText, Staged, Staging, State, stage};
 use crate::{
-    Backend, Clock, Commit, Committed, Error, Outcome, Position, Receipt, Recorded, Revision, StreamName, SystemClock,
+    After, Backend, Clock, Commit, CommitFuture, Commits, Committed, Error, Key, Outcome, Page, Position, RawEvent,
+    Receipt, Recorded, Revision, StoreIdentity, StreamName, SystemClock,
 };
 
-/// A log in memory, gone when it is dropped.
+/// A log in memory, gone with its last handle. Clones are handles to the same log.
 ///
-/// It has the facets and nothing else: no SQL, so no commands and no projections. Tests of those
-/// use [`SqlStore::in_memory`](crate::SqlStore::in_memory).
+/// It has the facets and nothing else: no SQL, so no commands and no inline projections. Tests of
+/// those use [`SqlStore::in_memory`](crate::SqlStore::in_memory).
+#[derive(Clone)]
 pub struct MemoryLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    identity: StoreIdentity,
     clock: Arc<dyn Clock>,
     content: Mutex<Content>,
+    commits: Arc<Commits>,
 }
 
 #[derive(Default)]
 struct Content {
-    /// The event at position n is at index n - 1.
-    events: Vec<Recorded>,
-    streams: BTreeMap<StreamName, Vec<Position>>,
-    kv: BTreeMap<String, Value>,
+    head: Position,
+    events: BTreeMap<Position, StoredEvent>,
+    streams: BTreeMap<StreamName, StoredStream>,
+    kv: BTreeMap<Key, Value>,
     receipts: BTreeMap<(String, String), Receipt>,
+}
+
+struct StoredEvent {
+    recorded: Recorded,
+    text: EventText,
+}
+
+#[derive(Default)]
+struct StoredStream {
+    last_seq: Revision,
+    /// Where the events are that were not dropped.
+    positions: BTreeMap<Revision, Position>,
 }
 
 impl Default for MemoryLog {
@@ -37,60 +59,96 @@ impl Default for MemoryLog {
 impl MemoryLog {
     /// An empty log that records by that clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let identity = StoreIdentity {
+            store_id: format!("{number:032x}"),
+            epoch: 1,
+            schema_version: 1,
+        };
         Self {
-            clock,
-            content: Mutex::default(),
+            inner: Arc::new(Inner {
+                identity,
+                clock,
+                content: Mutex::default(),
+                commits: Arc::default(),
+            }),
         }
     }
 
     /// A panic while the lock is held leaves the content whole: staging does not write, and
     /// storing does not panic.
     fn content(&self) -> MutexGuard<'_, Content> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Content {
-    fn head(&self) -> Position {
-        Position::new(self.events.len() as u64)
-    }
-
-    fn at(&self, position: Position) -> Option<&Recorded> {
-        let index = usize::try_from(position.get()).ok()?.checked_sub(1)?;
-        self.events.get(index)
-    }
-
     fn store(&mut self, staged: Staged) -> Committed {
-        for recorded in &staged.events {
-            let stream = recorded.event.stream.clone();
-            self.streams.entry(stream).or_default().push(recorded.position);
+        self.head = staged.head;
+        for (recorded, text) in staged.events.iter().zip(staged.texts) {
+            let stream = self.streams.entry(recorded.event.stream.clone()).or_default();
+            stream.last_seq = recorded.event.seq;
+            stream.positions.insert(recorded.event.seq, recorded.position);
+            let recorded = recorded.clone();
+            self.events.insert(recorded.position, StoredEvent { recorded, text });
         }
         for (key, value) in staged.kv {
             match value {
-                Some(value) => self.kv.insert(key, value),
+                Some(stored) => self.kv.insert(key, stored.value),
                 None => self.kv.remove(&key),
             };
         }
-        if let Some((new, receipt)) = staged.receipt {
-            self.receipts.insert((new.scope, new.key), receipt);
+        for (name, through) in &staged.truncations {
+            self.truncate(name, *through);
         }
-        self.events.extend(staged.events.iter().cloned());
+        if let Some(new) = staged.receipt {
+            self.receipts.insert((new.scope, new.key), new.receipt);
+        }
         Committed {
             events: staged.events,
             head: staged.head,
         }
     }
+
+    fn truncate(&mut self, name: &StreamName, through: Revision) {
+        let Some(stream) = self.streams.get_mut(name) else {
+            return;
+        };
+        let kept = stream.positions.split_off(&through.next());
+        for position in std::mem::replace(&mut stream.positions, kept).values() {
+            self.events.remove(position);
+        }
+    }
+
+    fn page<'a>(&self, positions: impl Iterator<Item = &'a Position>, limit: usize) -> Page {
+        let mut page = Page::last();
+        for StoredEvent { recorded, text } in positions.filter_map(|position| self.events.get(position)) {
+            let raw = RawEvent {
+                position: recorded.position,
+                stream: &recorded.event.stream,
+                seq: recorded.event.seq,
+                r#type: &recorded.event.r#type,
+                at: recorded.event.at,
+                recorded_at: recorded.recorded_at,
+                format: recorded.format,
+                meta: text.meta.as_deref(),
+                body: Some(&text.body),
+            };
+            if !page.offer(&raw, limit) {
+                break;
+            }
+        }
+        page
+    }
 }
 
 impl State for Content {
     fn last_seq(&self, stream: &StreamName) -> Result<Option<Revision>, Error> {
-        Ok(self
-            .streams
-            .get(stream)
-            .map(|positions| Revision::new(positions.len() as u64)))
+        Ok(self.streams.get(stream).map(|stream| stream.last_seq))
     }
 
-    fn value(&self, key: &str) -> Result<Option<Value>, Error> {
+    fn value(&self, key: &Key) -> Result<Option<Value>, Error> {
         Ok(self.kv.get(key).cloned())
     }
 
@@ -100,30 +158,46 @@ impl State for Content {
 }
 
 impl Backend for MemoryLog {
+    fn identity(&self) -> Result<StoreIdentity, Error> {
+        Ok(self.inner.identity.clone())
+    }
+
     fn commit(&self, commit: Commit) -> Result<Outcome<()>, Error> {
-        let now = self.clock.now_ms();
+        let now = self.inner.clock.now_ms();
         let mut content = self.content();
-        Ok(match stage(commit, &*content, content.head(), now)? {
+        let outcome = match stage(commit, &*content, content.head, now)? {
             Staging::Ready(staged) => Outcome::Committed {
                 value: (),
                 committed: content.store(staged),
             },
-            Staging::Duplicate(receipt) => Outcome::Duplicate(receipt),
-            Staging::Conflict(conflict) => Outcome::Conflict(conflict),
-        })
+            Staging::Duplicate(receipt) => return Ok(Outcome::Duplicate(receipt)),
+            Staging::Conflict(conflict) => return Ok(Outcome::Conflict(conflict)),
+        };
+        drop(content);
+        self.inner.commits.notify();
+        Ok(outcome)
     }
 
-    fn read_stream(&self, stream: &StreamName, after: Revision, limit: usize) -> Result<Vec<Recorded>, Error> {
+    fn commit_async(&self, commit: Commit) -> CommitFuture<'_> {
+        let outcome = self.commit(commit);
+        Box::pin(async { outcome })
+    }
+
+    fn page(&self, after: After<'_>, limit: usize) -> Result<Page, Error> {
         let content = self.content();
-        let positions = content.streams.get(stream).map_or(&[][..], Vec::as_slice);
-        let skip = usize::try_from(after.get()).unwrap_or(usize::MAX);
-        let wanted = positions.iter().skip(skip).take(limit);
-        Ok(wanted.filter_map(|position| content.at(*position)).cloned().collect())
-    }
-
-    fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, Error> {
-        let skip = usize::try_from(after.get()).unwrap_or(usize::MAX);
-        Ok(self.content().events.iter().skip(skip).take(limit).cloned().collect())
+        Ok(match after {
+            After::Revision(stream, revision) => match content.streams.get(stream) {
+                Some(stream) => {
+                    let rest = (Bound::Excluded(revision), Bound::Unbounded);
+                    content.page(stream.positions.range(rest).map(|(_, position)| position), limit)
+                }
+                None => Page::last(),
+            },
+            After::Position(position) => {
+                let rest = (Bound::Excluded(position), Bound::Unbounded);
+                content.page(content.events.range(rest).map(|(position, _)| position), limit)
+            }
+        })
     }
 
     fn last_seq(&self, stream: &StreamName) -> Result<Revision, Error> {
@@ -131,36 +205,40 @@ impl Backend for MemoryLog {
     }
 
     fn count(&self, stream: &StreamName) -> Result<u64, Error> {
-        Ok(self
-            .content()
-            .streams
-            .get(stream)
-            .map_or(0, |positions| positions.len() as u64))
+        let content = self.content();
+        let stream = content.streams.get(stream);
+        Ok(stream.map_or(0, |stream| stream.positions.len() as u64))
     }
 
     fn stream_revisions(&self) -> Result<Vec<(StreamName, Revision)>, Error> {
         let content = self.content();
-        let revision = |positions: &Vec<Position>| Revision::new(positions.len() as u64);
-        Ok(content
-            .streams
-            .iter()
-            .map(|(name, all)| (name.clone(), revision(all)))
-            .collect())
+        let streams = content.streams.iter();
+        Ok(streams.map(|(name, stream)| (name.clone(), stream.last_seq)).collect())
     }
 
     fn head(&self) -> Result<Position, Error> {
-        Ok(self.content().head())
+        Ok(self.content().head)
     }
 
-    fn kv_get(&self, key: &str) -> Result<Option<Value>, Error> {
+    fn kv_get(&self, key: &Key) -> Result<Option<Value>, Error> {
         self.content().value(key)
     }
 
-    fn kv_keys(&self) -> Result<Vec<String>, Error> {
-        Ok(self.content().kv.keys().cloned().collect())
+    fn kv_keys(&self, prefix: &str) -> Result<Vec<Key>, Error> {
+        let content = self.content();
+        let rest = content.kv.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        Ok(rest
+            .map(|(key, _)| key)
+            .take_while(|key| key.as_str().starts_with(prefix))
+            .cloned()
+            .collect())
     }
 
     fn find_receipt(&self, scope: &str, key: &str) -> Result<Option<Receipt>, Error> {
         self.content().receipt(scope, key)
+    }
+
+    fn commits(&self) -> Arc<Commits> {
+        Arc::clone(&self.inner.commits)
     }
 }

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use crate::stage::{Staged, State};
+use crate::stage::{EventText, Staged, State};
 use crate::{
-    Error, ErrorClass, Event, Position, Receipt, Recorded, Revision, Row, SqlError, SqlRead, SqlReadExt, SqlTx,
-    StreamName, params,
+    After, Error, Key, Page, Position, RawEvent, Receipt, Recorded, Revision, Row, SqlError, SqlRead, SqlReadExt,
+    SqlTx, StreamName, params,
 };
 
 /// The head row: where the store stands, and what its tables are made by.
@@ -34,40 +34,58 @@ pub(super) fn set_head(tx: &mut dyn SqlTx, position: Position) -> Result<(), Sql
     tx.execute(SQL, params![integer(position.get())]).map(drop)
 }
 
-pub(super) fn read_stream(
-    tx: &dyn SqlRead,
-    stream: &StreamName,
-    after: Revision,
-    limit: usize,
-) -> Result<Vec<Recorded>, SqlError> {
-    const SQL: &str = "SELECT position, stream, seq, type, at, recorded_at, format, meta, body \
-                       FROM persist_events WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
-    tx.query_all(
-        SQL,
-        params![stream.as_str(), integer(after.get()), limit_of(limit)],
-        recorded,
-    )
+pub(super) fn page(tx: &dyn SqlRead, after: After<'_>, limit: usize) -> Result<Page, SqlError> {
+    const OF_STREAM: &str = "SELECT position, seq, at, recorded_at, format, type, meta, body \
+                             FROM persist_events WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+    const OF_ALL: &str = "SELECT position, seq, at, recorded_at, format, type, meta, body, stream \
+                          FROM persist_events WHERE position > ?1 ORDER BY position LIMIT ?2";
+    let mut page = Page::last();
+    // One more tells whether there are more.
+    let wanted = Page::clamp(limit) as u64 + 1;
+    match after {
+        After::Revision(stream, seq) => {
+            let bound = params![stream.as_str(), integer(seq.get()), integer(wanted)];
+            tx.query(OF_STREAM, bound, &mut |row| {
+                page.offer(&raw_event(row, stream)?, limit);
+                Ok(())
+            })?;
+        }
+        After::Position(position) => {
+            let bound = params![integer(position.get()), integer(wanted)];
+            // Neighbours are often of one stream, whose name is then made once.
+            let mut stream: Option<StreamName> = None;
+            tx.query(OF_ALL, bound, &mut |row| {
+                let name = row.text(8)?;
+                let stream = match stream.take_if(|last| last.as_str() != name) {
+                    Some(_) => stream.insert(StreamName::stored(name)),
+                    None => stream.get_or_insert_with(|| StreamName::stored(name)),
+                };
+                page.offer(&raw_event(row, stream)?, limit);
+                Ok(())
+            })?;
+        }
+    }
+    Ok(page)
 }
 
-pub(super) fn read_all(tx: &dyn SqlRead, after: Position, limit: usize) -> Result<Vec<Recorded>, SqlError> {
-    const SQL: &str = "SELECT position, stream, seq, type, at, recorded_at, format, meta, body \
-                       FROM persist_events WHERE position > ?1 ORDER BY position LIMIT ?2";
-    tx.query_all(SQL, params![integer(after.get()), limit_of(limit)], recorded)
-}
-
-fn recorded(row: &Row<'_>) -> Result<Recorded, SqlError> {
-    Ok(Recorded {
+fn raw_event<'a>(row: &'a Row<'_>, stream: &'a StreamName) -> Result<RawEvent<'a>, SqlError> {
+    let optional = |index| {
+        if row.is_null(index)? {
+            Ok(None)
+        } else {
+            row.text(index).map(Some)
+        }
+    };
+    Ok(RawEvent {
         position: Position::new(row.get(0)?),
-        event: Event {
-            stream: StreamName::stored(row.text(1)?),
-            seq: Revision::new(row.get(2)?),
-            r#type: row.get(3)?,
-            at: row.get(4)?,
-            data: json_or_null(row, 8)?,
-        },
-        recorded_at: row.get(5)?,
-        format: row.get(6)?,
-        meta: json_or_null(row, 7)?,
+        stream,
+        seq: Revision::new(row.get(1)?),
+        at: row.get(2)?,
+        recorded_at: row.get(3)?,
+        format: row.get(4)?,
+        r#type: row.text(5)?,
+        meta: optional(6)?,
+        body: optional(7)?,
     })
 }
 
@@ -88,13 +106,16 @@ pub(super) fn stream_revisions(tx: &dyn SqlRead) -> Result<Vec<(StreamName, Revi
     })
 }
 
-pub(super) fn kv_get(tx: &dyn SqlRead, key: &str) -> Result<Option<Value>, SqlError> {
+pub(super) fn kv_get(tx: &dyn SqlRead, key: &Key) -> Result<Option<Value>, SqlError> {
     const SQL: &str = "SELECT value FROM persist_kv WHERE key = ?1";
-    tx.query_opt(SQL, params![key], |row| json(row.text(0)?))
+    tx.query_opt(SQL, params![key.as_str()], |row| json(row.text(0)?))
 }
 
-pub(super) fn kv_keys(tx: &dyn SqlRead) -> Result<Vec<String>, SqlError> {
-    tx.query_all("SELECT key FROM persist_kv ORDER BY key", params![], |row| row.get(0))
+pub(super) fn kv_keys(tx: &dyn SqlRead, prefix: &str) -> Result<Vec<Key>, SqlError> {
+    const SQL: &str = "SELECT key FROM persist_kv WHERE key BETWEEN ?1 AND ?2 ORDER BY key";
+    // Keys are compared by their bytes: the last key there can be is the last character over and over.
+    let end = prefix.to_owned() + &"\u{10ffff}".repeat(Key::MAX_BYTES / 4);
+    tx.query_all(SQL, params![prefix, &end], |row| Ok(Key::stored(row.text(0)?)))
 }
 
 pub(super) fn receipt(tx: &dyn SqlRead, scope: &str, key: &str) -> Result<Option<Receipt>, SqlError> {
@@ -115,8 +136,8 @@ pub(super) fn receipt(tx: &dyn SqlRead, scope: &str, key: &str) -> Result<Option
 
 /// Stores what was staged. The head is not part of it: a batch writes that once, at its end.
 pub(super) fn store(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError> {
-    for recorded in &staged.events {
-        insert_event(tx, recorded)?;
+    for (recorded, text) in staged.events.iter().zip(&staged.texts) {
+        insert_event(tx, recorded, text)?;
     }
     for (stream, tip) in &staged.streams {
         const INSERT: &str = "INSERT INTO persist_streams (last_seq, stream) VALUES (?1, ?2)";
@@ -130,12 +151,17 @@ pub(super) fn store(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError>
     for (key, value) in &staged.kv {
         const PUT: &str = "INSERT INTO persist_kv (key, value) VALUES (?1, ?2) \
                            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        const DELETE: &str = "DELETE FROM persist_kv WHERE key = ?1";
         match value {
-            Some(value) => tx.execute(PUT, params![key, &text(value)?])?,
-            None => tx.execute("DELETE FROM persist_kv WHERE key = ?1", params![key])?,
+            Some(stored) => tx.execute(PUT, params![key.as_str(), &stored.text])?,
+            None => tx.execute(DELETE, params![key.as_str()])?,
         };
     }
-    if let Some((new, receipt)) = &staged.receipt {
+    for (stream, through) in &staged.truncations {
+        const SQL: &str = "DELETE FROM persist_events WHERE stream = ?1 AND seq <= ?2";
+        tx.execute(SQL, params![stream.as_str(), integer(through.get())])?;
+    }
+    if let Some(new) = &staged.receipt {
         const SQL: &str = "INSERT INTO persist_receipts \
                            (scope, key, request_hash, result, position, created_at) \
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -144,40 +170,32 @@ pub(super) fn store(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError>
             params![
                 &new.scope,
                 &new.key,
-                receipt.request_hash.as_slice(),
-                &text(&receipt.result)?,
-                integer(receipt.position.get()),
-                receipt.created_at,
+                new.receipt.request_hash.as_slice(),
+                &new.result,
+                integer(new.receipt.position.get()),
+                new.receipt.created_at,
             ],
         )?;
     }
     Ok(())
 }
 
-fn insert_event(tx: &mut dyn SqlTx, recorded: &Recorded) -> Result<(), SqlError> {
+fn insert_event(tx: &mut dyn SqlTx, recorded: &Recorded, text: &EventText) -> Result<(), SqlError> {
     const SQL: &str = "INSERT INTO persist_events \
                        (position, stream, seq, type, at, recorded_at, format, meta, body) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let Recorded {
-        event,
-        position,
-        recorded_at,
-        format,
-        meta,
-    } = recorded;
-    let meta = if meta.is_null() { None } else { Some(text(meta)?) };
     tx.execute(
         SQL,
         params![
-            integer(position.get()),
-            event.stream.as_str(),
-            integer(event.seq.get()),
-            &event.r#type,
-            event.at,
-            *recorded_at,
-            *format,
-            meta.as_deref(),
-            &text(&event.data)?,
+            integer(recorded.position.get()),
+            recorded.event.stream.as_str(),
+            integer(recorded.event.seq.get()),
+            &recorded.event.r#type,
+            recorded.event.at,
+            recorded.recorded_at,
+            recorded.format,
+            text.meta.as_deref(),
+            &text.body,
         ],
     )?;
     Ok(())
@@ -191,7 +209,7 @@ impl State for Stored<'_> {
         Ok(last_seq(self.0, stream)?)
     }
 
-    fn value(&self, key: &str) -> Result<Option<Value>, Error> {
+    fn value(&self, key: &Key) -> Result<Option<Value>, Error> {
         Ok(kv_get(self.0, key)?)
     }
 
@@ -200,29 +218,11 @@ impl State for Stored<'_> {
     }
 }
 
-/// Straight into a string; a value's `Display` takes a detour through a formatter.
-fn text(value: &Value) -> Result<String, SqlError> {
-    serde_json::to_string(value)
-        .map_err(|error| SqlError::new(ErrorClass::Other, "a value cannot be written").caused_by(error))
-}
-
 fn json(text: &str) -> Result<Value, SqlError> {
     serde_json::from_str(text).map_err(|error| SqlError::decode(format_args!("not JSON: {error}")))
-}
-
-fn json_or_null(row: &Row<'_>, index: usize) -> Result<Value, SqlError> {
-    if row.is_null(index)? {
-        Ok(Value::Null)
-    } else {
-        json(row.text(index)?)
-    }
 }
 
 /// Numbers beyond what a column holds are beyond anything that is stored.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn limit_of(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

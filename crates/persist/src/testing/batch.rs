@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::group;
 use super::subject::{Subject, event, free, must, seqs, stream};
-use crate::{Conflict, ExpectedRevision, Recorded, Revision, log};
+use crate::{Attempt, ExpectedRevision, Recorded, Revision, log};
 
 fn batch(subject: &Subject, data: &[Value]) -> Vec<Recorded> {
     let events = data.iter().cloned().map(event).collect();
     must(log::append_batch(subject.backend(), &stream("s"), events))
 }
 
-fn batch_expect(subject: &Subject, expected: u64, data: &[Value]) -> Result<Vec<Recorded>, Conflict> {
+fn batch_expect(subject: &Subject, expected: u64, data: &[Value]) -> Attempt<Vec<Recorded>> {
     let events = data.iter().cloned().map(event).collect();
     let expected = ExpectedRevision::Exact(Revision::new(expected));
     must(log::append_batch_expect(
@@ -53,7 +53,7 @@ group! { "batch":
     };
     "batch-expect stale returns a conflict" => "true", |subject| {
         subject.append("s", json!({}));
-        json!(batch_expect(subject, 0, &[json!(1), json!(2)]).is_err())
+        json!(batch_expect(subject, 0, &[json!(1), json!(2)]).is_conflict())
     };
     "batch data is preserved" => r#""x""#, |subject| {
         batch(subject, &[json!({"name": "x"})]);

@@ -1,4 +1,4 @@
-//! Which streams there are. The two cases of compaction come with compaction.
+//! Which streams there are.
 
 use serde_json::json;
 

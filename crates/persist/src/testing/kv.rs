@@ -1,17 +1,17 @@
 //! Keys with a present and no history.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::group;
 use super::subject::must;
 use crate::{catalog, kv};
 
 group! { "kv":
-    "absent key reads nil" => "null", |subject| json!(must(kv::get(subject.backend(), "k")));
+    "absent key reads nil" => "null", |subject| json!(must(kv::get::<Value>(subject.backend(), "k")));
     "has? false when absent" => "false", |subject| json!(must(kv::has(subject.backend(), "k")));
     "put then get" => "7", |subject| {
         must(kv::put(subject.backend(), "k", json!(7)));
-        json!(must(kv::get(subject.backend(), "k")))
+        json!(must(kv::get::<Value>(subject.backend(), "k")))
     };
     "put returns value" => "9", |subject| must(kv::put(subject.backend(), "k", json!(9)));
     "has? true after put" => "true", |subject| {
@@ -21,7 +21,7 @@ group! { "kv":
     "put overwrites" => "2", |subject| {
         must(kv::put(subject.backend(), "k", json!(1)));
         must(kv::put(subject.backend(), "k", json!(2)));
-        json!(must(kv::get(subject.backend(), "k")))
+        json!(must(kv::get::<Value>(subject.backend(), "k")))
     };
     "delete removes key" => "false", |subject| {
         must(kv::put(subject.backend(), "k", json!(1)));
@@ -31,7 +31,7 @@ group! { "kv":
     "delete then get is nil" => "null", |subject| {
         must(kv::put(subject.backend(), "k", json!(1)));
         must(kv::delete(subject.backend(), "k"));
-        json!(must(kv::get(subject.backend(), "k")))
+        json!(must(kv::get::<Value>(subject.backend(), "k")))
     };
     "keys lists stored keys" => "2", |subject| {
         must(kv::put(subject.backend(), "a", json!(1)));
@@ -46,7 +46,7 @@ group! { "kv":
         must(kv::get_or(subject.backend(), "k", json!(99)))
     };
     "kv-update applies fn over default" => "2", |subject| {
-        let increment = |value: &serde_json::Value| json!(value.as_i64().unwrap_or(0) + 1);
+        let increment = |value: &Value| json!(value.as_i64().unwrap_or(0) + 1);
         must(kv::update(subject.backend(), "k", &json!(0), increment));
         must(kv::update(subject.backend(), "k", &json!(0), increment))
     };

@@ -16,7 +16,7 @@ mod subject;
 
 use serde_json::Value;
 
-pub use subject::Subject;
+pub use subject::{Started, Subject};
 
 /// One case of the suite.
 #[derive(Clone, Copy)]

@@ -1,38 +1,61 @@
 //! A backend under test, with the short forms that the cases are written in.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use crate::{Backend, Conflict, Error, ExpectedRevision, NewEvent, Recorded, Revision, StreamName, log};
+use crate::blob::BlobStore;
+use crate::{Attempt, Backend, Error, ExpectedRevision, NewEvent, Recorded, Revision, StreamName, log};
 
-type Restart = dyn FnMut(Box<dyn Backend>) -> Box<dyn Backend>;
+/// A backend that is running, and the blobs beside it.
+pub struct Started {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// The blobs.
+    pub blobs: Arc<dyn BlobStore>,
+}
 
 /// A backend under test, and how to start it again.
 pub struct Subject {
-    backend: Option<Box<dyn Backend>>,
-    restart: Box<Restart>,
+    start: Box<dyn FnMut() -> Started>,
+    /// `None` for the moment of a restart.
+    started: Option<Started>,
 }
 
 impl Subject {
-    /// An empty backend. `restart` ends the one that it is given and starts it again on what that
-    /// one kept.
-    pub fn new(backend: Box<dyn Backend>, restart: impl FnMut(Box<dyn Backend>) -> Box<dyn Backend> + 'static) -> Self {
+    /// An empty backend. `start` starts it, first on nothing and then, when all handles are gone,
+    /// on what the one before kept.
+    pub fn new(mut start: impl FnMut() -> Started + 'static) -> Self {
+        let started = Some(start());
         Self {
-            backend: Some(backend),
-            restart: Box::new(restart),
+            start: Box::new(start),
+            started,
         }
     }
 
     pub(super) fn restart(&mut self) {
-        self.backend = self.backend.take().map(&mut self.restart);
+        self.started = None;
+        self.started = Some((self.start)());
+    }
+
+    #[allow(clippy::expect_used)] // There always is one, but for the moment of a restart.
+    fn started(&self) -> &Started {
+        self.started.as_ref().expect("a backend")
     }
 
     /// The backend.
-    ///
-    /// # Panics
-    /// If the restart before it panicked.
-    #[allow(clippy::expect_used)] // There always is one, but for the moment of a restart.
     pub(super) fn backend(&self) -> &dyn Backend {
-        self.backend.as_deref().expect("a backend")
+        &*self.started().backend
+    }
+
+    /// The backend, for those who keep it; they are gone before a restart.
+    pub(super) fn shared(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.started().backend)
+    }
+
+    /// The blobs beside it.
+    pub(super) fn blobs(&self) -> &dyn BlobStore {
+        &*self.started().blobs
     }
 
     pub(super) fn append(&self, name: &str, data: Value) -> Recorded {
@@ -47,12 +70,12 @@ impl Subject {
         ))
     }
 
-    pub(super) fn append_expect(&self, name: &str, expected: u64, data: Value) -> Result<Recorded, Conflict> {
+    pub(super) fn append_expect(&self, name: &str, expected: u64, data: Value) -> Attempt<Recorded> {
         let expected = ExpectedRevision::Exact(Revision::new(expected));
         must(log::append_expect(self.backend(), &stream(name), expected, event(data)))
     }
 
-    pub(super) fn append_once(&self, name: &str, key: &str, data: Value) -> Result<Recorded, Conflict> {
+    pub(super) fn append_once(&self, name: &str, key: &str, data: Value) -> Attempt<Recorded> {
         must(log::append_once(self.backend(), &stream(name), key, event(data)))
     }
 
@@ -73,8 +96,8 @@ pub(super) fn must<T>(result: Result<T, Error>) -> T {
 
 /// The value of an operation that the case expects to meet no conflict.
 #[allow(clippy::expect_used)]
-pub(super) fn free<T>(result: Result<T, Conflict>) -> T {
-    result.expect("no conflict")
+pub(super) fn free<T>(attempt: Attempt<T>) -> T {
+    attempt.into_result().expect("no conflict")
 }
 
 #[allow(clippy::expect_used)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use persist::{
-    Append, Commit, Committed, Decision, Error, ExpectedRevision, InlineProjection, NewEvent, Options, Outcome,
-    Recorded, SqlError, SqlReadExt, SqlStore, SqlTx, StreamName, SubmitError, Table, params,
+    Append, Backend, Commit, Committed, Decision, Error, ExpectedRevision, InlineProjection, Key, NewEvent, Options,
+    Outcome, Position, Recorded, SqlError, SqlReadExt, SqlStore, SqlTx, StreamName, SubmitError, Table, log, params,
 };
 use serde_json::{Value, json};
 
@@ -122,6 +122,17 @@ pub fn uses(store: &SqlStore, name: &str) -> Option<i64> {
 pub fn use_once(tx: &mut dyn SqlTx, name: &str) -> Result<(), SqlError> {
     let sql = "INSERT INTO uses (name, count) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET count = count + 1";
     tx.execute(sql, params![name]).map(drop)
+}
+
+/// The whole log.
+pub fn whole(backend: &dyn Backend) -> Vec<Recorded> {
+    log::all_events(backend, Position::ZERO)
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+pub fn key(key: &str) -> Key {
+    Key::new(key).unwrap()
 }
 
 pub fn data(recorded: &[Recorded]) -> Vec<Value> {

@@ -24,9 +24,9 @@ use self::readers::Readers;
 use self::sequencer::{Pending, Request, Shared, Writer};
 use super::tables;
 use crate::{
-    Backend, Clock, Commit, Decision, Error, InlineProjection, OpenError, Outcome, Position, RebuildError,
-    RebuildReport, Receipt, Recorded, Revision, SqlError, SqlRead, SqlTx, StreamName, SubmitError, SystemClock,
-    TableDifference, params,
+    After, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
+    OpenError, Outcome, Page, Position, RebuildError, RebuildReport, Receipt, Revision, SqlError, SqlRead, SqlTx,
+    StoreIdentity, StreamName, SubmitError, SystemClock, TableDifference, params,
 };
 
 /// How a store is opened.
@@ -73,17 +73,6 @@ pub enum OpenMode {
     /// Refuse if there is none. If its tables were made by another set of projections, make them
     /// again by this one, from the log; writers of the other set are refused from then on.
     AdoptProjections,
-}
-
-/// Which store this is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreIdentity {
-    /// Made with the store, 32 hexadecimal digits.
-    pub store_id: String,
-    /// Advanced when the store is restored; positions of different epochs do not compare.
-    pub epoch: u64,
-    /// The version of the tables that hold the log.
-    pub schema_version: u32,
 }
 
 /// Figures of a store, since it was opened.
@@ -245,18 +234,6 @@ impl SqlStore {
         tables::receipt(tx, scope, key)
     }
 
-    /// Which store this is.
-    pub fn identity(&self) -> Result<StoreIdentity, Error> {
-        self.read(|tx| {
-            let head = tables::head(tx)?;
-            Ok(StoreIdentity {
-                store_id: head.store_id,
-                epoch: head.epoch,
-                schema_version: open::user_version(tx)?,
-            })
-        })
-    }
-
     /// Begins a new epoch, as a restore must, and answers with it. Blocks.
     pub fn advance_epoch(&self) -> Result<u64, Error> {
         const SQL: &str = "UPDATE persist_head SET epoch = epoch + 1 WHERE id = 1";
@@ -268,10 +245,11 @@ impl SqlStore {
                 value: epoch,
             })
         });
-        match outcome {
-            Ok(Outcome::Committed { value, .. }) => Ok(value),
-            Ok(Outcome::Duplicate(_) | Outcome::Conflict(_)) => Err(Error::invalid("an empty commit cannot conflict")),
-            Err(SubmitError::Refused(error) | SubmitError::Store(error)) => Err(error),
+        match outcome? {
+            Outcome::Committed { value, .. } => Ok(value),
+            Outcome::Duplicate(_) | Outcome::Conflict(_) => {
+                Err(InvalidInput::Contradiction("an empty commit cannot conflict").into())
+            }
         }
     }
 
@@ -387,20 +365,43 @@ impl Drop for Inner {
     }
 }
 
-impl Backend for SqlStore {
-    fn commit(&self, commit: Commit) -> Result<Outcome<()>, Error> {
-        let command = move |_: &mut dyn SqlTx| Ok::<_, Error>(Decision { commit, value: () });
-        self.submit_blocking(command).map_err(|error| match error {
+impl SqlStore {
+    /// What waits for a ready commit.
+    fn ready(commit: Commit) -> impl FnOnce(&mut dyn SqlTx) -> Result<Decision<()>, Error> + Send + 'static {
+        move |_| Ok(Decision { commit, value: () })
+    }
+}
+
+impl From<SubmitError<Self>> for Error {
+    fn from(error: SubmitError<Self>) -> Self {
+        match error {
             SubmitError::Refused(error) | SubmitError::Store(error) => error,
+        }
+    }
+}
+
+impl Backend for SqlStore {
+    fn identity(&self) -> Result<StoreIdentity, Error> {
+        self.read(|tx| {
+            let head = tables::head(tx)?;
+            Ok(StoreIdentity {
+                store_id: head.store_id,
+                epoch: head.epoch,
+                schema_version: open::user_version(tx)?,
+            })
         })
     }
 
-    fn read_stream(&self, stream: &StreamName, after: Revision, limit: usize) -> Result<Vec<Recorded>, Error> {
-        self.read(|tx| Ok(tables::read_stream(tx, stream, after, limit)?))
+    fn commit(&self, commit: Commit) -> Result<Outcome<()>, Error> {
+        Ok(self.submit_blocking(Self::ready(commit))?)
     }
 
-    fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, Error> {
-        self.read(|tx| Ok(tables::read_all(tx, after, limit)?))
+    fn commit_async(&self, commit: Commit) -> CommitFuture<'_> {
+        Box::pin(async move { Ok(self.submit(Self::ready(commit)).await?) })
+    }
+
+    fn page(&self, after: After<'_>, limit: usize) -> Result<Page, Error> {
+        self.read(|tx| Ok(tables::page(tx, after, limit)?))
     }
 
     fn last_seq(&self, stream: &StreamName) -> Result<Revision, Error> {
@@ -419,15 +420,19 @@ impl Backend for SqlStore {
         self.read(|tx| Ok(tables::head(tx)?.position))
     }
 
-    fn kv_get(&self, key: &str) -> Result<Option<Value>, Error> {
+    fn kv_get(&self, key: &Key) -> Result<Option<Value>, Error> {
         self.read(|tx| Ok(tables::kv_get(tx, key)?))
     }
 
-    fn kv_keys(&self) -> Result<Vec<String>, Error> {
-        self.read(|tx| Ok(tables::kv_keys(tx)?))
+    fn kv_keys(&self, prefix: &str) -> Result<Vec<Key>, Error> {
+        self.read(|tx| Ok(tables::kv_keys(tx, prefix)?))
     }
 
     fn find_receipt(&self, scope: &str, key: &str) -> Result<Option<Receipt>, Error> {
         self.read(|tx| Ok(tables::receipt(tx, scope, key)?))
+    }
+
+    fn commits(&self) -> Arc<Commits> {
+        Arc::clone(&self.inner.shared.commits)
     }
 }

@@ -21,8 +21,8 @@ use super::open::with_suffix;
 use super::sequencer::Writer;
 use crate::backends::tables;
 use crate::{
-    Backend, Error, InlineProjection, Position, RebuildError, RebuildReport, Recorded, SqlError, SqlReadExt, SqlTx,
-    Table, TableDifference, params,
+    After, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
+    SqlReadExt, SqlTx, Table, TableDifference, params,
 };
 
 /// How many events are replayed in one transaction of the scratch database.
@@ -55,7 +55,7 @@ pub(super) fn verify(store: &SqlStore) -> Result<Vec<TableDifference>, RebuildEr
     let connection = store.inner.connect()?;
     attach(&connection, &scratch)?;
     let session = Session::begin(&connection, BEGIN)?;
-    scratch.follow(|after| Ok(tables::read_all(&session, after, PAGE)?))?;
+    scratch.follow(|after| Ok(tables::page(&session, after, PAGE)?))?;
     Ok(compare(&session, &scratch.tables())?)
 }
 
@@ -88,7 +88,7 @@ fn replace_attached(writer: &Writer, scratch: &mut Scratch, what: Replace<'_>) -
     // A write as the first statement takes the write lock of the store, and of nothing else.
     session.execute(LOCK, params![])?;
     let position = writer.head(&session)?;
-    scratch.follow(|after| Ok(tables::read_all(&session, after, PAGE)?))?;
+    scratch.follow(|after| Ok(tables::page(&session, after, PAGE)?))?;
     let tables = scratch.tables();
     let differences = match what {
         Replace::Different => {
@@ -139,7 +139,7 @@ impl Scratch {
     fn replay(store: &SqlStore) -> Result<Self, RebuildError> {
         let projections = Arc::clone(&store.inner.projections);
         let mut scratch = Self::create(&store.inner.location, projections)?;
-        scratch.follow(|after| store.read_all(after, PAGE))?;
+        scratch.follow(|after| store.page(after, PAGE))?;
         Ok(scratch)
     }
 
@@ -190,20 +190,22 @@ impl Scratch {
     }
 
     /// Replays what `read` gives after the position reached, until that is nothing.
-    fn follow(&mut self, read: impl Fn(Position) -> Result<Vec<Recorded>, Error>) -> Result<(), RebuildError> {
+    fn follow(&mut self, read: impl Fn(After<'_>) -> Result<Page, Error>) -> Result<(), RebuildError> {
         loop {
-            let page = read(self.reached)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            self.apply(&page)?;
+            let page = read(After::Position(self.reached))?;
+            let events = page.recorded()?;
+            let Some(last) = events.last() else { return Ok(()) };
+            self.apply(&events)?;
             self.reached = last.position;
-            self.events += page.len() as u64;
+            self.events += events.len() as u64;
         }
     }
 
-    fn apply(&self, page: &[Recorded]) -> Result<(), RebuildError> {
+    fn apply(&self, events: &[Recorded]) -> Result<(), RebuildError> {
         let mut session = Session::begin(self.connection()?, BEGIN)?;
-        for recorded in page {
-            for projection in self.projections.iter() {
+        for recorded in events {
+            let stream = &recorded.event.stream;
+            for projection in self.projections.iter().filter(|each| each.reads(stream)) {
                 let applied = catch_unwind(AssertUnwindSafe(|| projection.apply(&mut session, recorded)));
                 applied
                     .map_err(|_| Error::Panicked)?

@@ -20,8 +20,8 @@ use super::open::{SCHEMA_VERSION, user_version};
 use crate::backends::tables::{self, Stored};
 use crate::stage::{Staged, Staging, stage};
 use crate::{
-    Clock, Commit, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, Outcome, Position, Receipt,
-    SqlError, SqlTx, SubmitError,
+    Clock, Commit, Commits, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, InvalidInput, Outcome,
+    Position, Receipt, SqlError, SqlTx, SubmitError,
 };
 
 /// How many commands one transaction takes, so that its first one does not wait for ever.
@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) stopping: AtomicBool,
     /// Why the writer has stopped for good.
     pub(super) poisoned: OnceLock<String>,
+    pub(super) commits: Arc<Commits>,
 }
 
 /// What waits in the queue.
@@ -177,6 +178,9 @@ impl Writer {
             Ok(verdicts) => {
                 self.shared.batches.fetch_add(1, Ordering::Relaxed);
                 self.shared.commands.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+                if verdicts.iter().any(Verdict::is_committed) {
+                    self.shared.commits.notify();
+                }
                 for (job, verdict) in jobs.into_iter().zip(verdicts) {
                     job.settle(verdict);
                 }
@@ -357,9 +361,16 @@ impl Batch<'_> {
     }
 
     fn store(&mut self, staged: Staged) -> Result<Committed, Error> {
+        for stream in staged.truncations.keys() {
+            if let Some(projection) = self.writer.projections.iter().find(|each| each.reads(stream)) {
+                let (stream, projection) = (stream.clone(), projection.name());
+                return Err(InvalidInput::FeedsProjection { stream, projection }.into());
+            }
+        }
         tables::store(&mut self.session, &staged)?;
         for recorded in &staged.events {
-            for projection in self.writer.projections.iter() {
+            let stream = &recorded.event.stream;
+            for projection in self.writer.projections.iter().filter(|each| each.reads(stream)) {
                 projection
                     .apply(&mut self.session, recorded)
                     .map_err(|source| Error::Projection {
