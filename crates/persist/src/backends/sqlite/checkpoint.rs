@@ -13,7 +13,8 @@ use rusqlite::Connection;
 use super::connection::sql_error;
 use crate::SqlError;
 
-/// How far the log grows, in pages of 4 KiB, before it is written back beside readers (4 MiB).
+const PAGE_BYTES: u64 = 4096;
+/// How far the log grows, in pages, before it is written back beside readers (4 MiB).
 const PASSIVE_PAGES: u64 = 1024;
 /// How far it grows before readers are waited for, so that it can start again (64 MiB).
 const TRUNCATE_PAGES: u64 = 16 * PASSIVE_PAGES;
@@ -25,12 +26,15 @@ pub(super) struct Checkpointer {
     pages: Arc<AtomicU64>,
     /// Its length when it was last written back.
     checkpointed: u64,
+    /// The length beyond which it must not grow.
+    limit: u64,
     busy_timeout: Duration,
 }
 
 impl Checkpointer {
     /// Takes checkpoints over from `SQLite` on the writer's connection.
-    pub(super) fn take_over(connection: &mut Connection, busy_timeout: Duration) -> Result<Self, SqlError> {
+    /// The log has at most `limit` bytes, and what one more transaction adds.
+    pub(super) fn take_over(connection: &mut Connection, busy_timeout: Duration, limit: u64) -> Result<Self, SqlError> {
         let pages = Arc::new(AtomicU64::new(0));
         let seen = Arc::clone(&pages);
         // A hook of one's own replaces that of the automatic checkpoint.
@@ -43,8 +47,14 @@ impl Checkpointer {
         Ok(Self {
             pages,
             checkpointed: 0,
+            limit: limit / PAGE_BYTES,
             busy_timeout,
         })
+    }
+
+    /// Whether the log may grow: if it is full, whether it could be emptied.
+    pub(super) fn has_room(&mut self, connection: &Connection) -> bool {
+        self.pages.load(Ordering::Relaxed) < self.limit || self.truncate(connection)
     }
 
     /// Writes back what has gathered, if it is enough.

@@ -3,6 +3,7 @@
 mod backup;
 mod checkpoint;
 mod connection;
+mod files;
 mod open;
 mod readers;
 mod replay;
@@ -44,6 +45,9 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// How many commands may wait; more make their callers wait.
     pub queue: usize,
+    /// How far the write-ahead log may grow, in bytes, while a reader keeps it from being written
+    /// back; then commits are refused with [`Error::LogFull`] until that reader ends.
+    pub wal_limit: u64,
     /// The file that is locked while the store is made or migrated; by default the database's path
     /// with `.lock` at its end.
     pub lock_path: Option<PathBuf>,
@@ -58,6 +62,7 @@ impl Default for Options {
             application_id: i32::from_be_bytes(*b"prst"),
             busy_timeout: Duration::from_secs(10),
             queue: 1024,
+            wal_limit: 1 << 30,
             lock_path: None,
         }
     }
@@ -143,11 +148,12 @@ impl SqlStore {
         let shared = Arc::new(Shared::default());
         let projections: Arc<[_]> = options.projections.into();
         let writer = Writer {
-            checkpointer: Checkpointer::take_over(&mut opened.writer, options.busy_timeout)?,
+            checkpointer: Checkpointer::take_over(&mut opened.writer, options.busy_timeout, options.wal_limit)?,
             connection: opened.writer,
             projections: Arc::clone(&projections),
             projection_set: opened.projections.clone(),
             clock: options.clock,
+            files: opened.files,
             shared: Arc::clone(&shared),
         };
         let (queue, requests) = mpsc::channel(options.queue.max(1));

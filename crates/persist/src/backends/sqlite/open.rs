@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rustix::fs::{Access, FlockOperation, access, flock};
 
 use super::connection::{Location, Session, run, sql_error};
+use super::files::Files;
 use super::{OpenMode, Options};
 use crate::backends::tables;
 use crate::{ErrorClass, OpenError, SqlError, SqlRead, SqlReadExt, params};
@@ -41,6 +42,8 @@ pub(super) fn projection_set(options: &Options) -> Result<String, OpenError> {
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) projections: String,
+    /// `None` for a database in memory.
+    pub(super) files: Option<Files>,
 }
 
 /// Opens a store, or makes it, while holding the store's file lock.
@@ -75,9 +78,18 @@ pub(super) fn open(location: &Location, mode: OpenMode, options: &Options) -> Re
             run(&writer, ddl)?;
         }
     }
+    let files = match location {
+        Location::File(path) => {
+            // The log is there from the first transaction on.
+            Session::begin(&writer, "BEGIN IMMEDIATE")?.rollback()?;
+            Some(Files::of(path))
+        }
+        Location::Memory(_) => None,
+    };
     Ok(Opened {
         writer,
         projections: stored,
+        files,
     })
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::checkpoint::Checkpointer;
 use super::connection::Session;
+use super::files::Files;
 use super::open::{SCHEMA_VERSION, user_version};
 use crate::backends::tables::{self, Stored};
 use crate::stage::{Staged, Staging, stage};
@@ -136,6 +137,8 @@ pub(super) struct Writer {
     pub(super) projection_set: String,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) checkpointer: Checkpointer,
+    /// `None` for a database in memory.
+    pub(super) files: Option<Files>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -200,6 +203,9 @@ impl Writer {
     fn transaction(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Verdict>, Error> {
         if let Some(why) = self.shared.poisoned.get() {
             return Err(Error::Poisoned(why.clone()));
+        }
+        if !self.checkpointer.has_room(&self.connection) {
+            return Err(Error::LogFull);
         }
         let session = Session::begin(&self.connection, "BEGIN IMMEDIATE")?;
         let result = self.batch(session, jobs);
@@ -272,13 +278,22 @@ impl Writer {
     /// Makes a transaction durable.
     pub(super) fn commit(&self, session: &Session<'_>) -> Result<(), Error> {
         let Err(error) = session.control("COMMIT") else {
-            return Ok(());
+            return self.check_files();
         };
         if error.class() == ErrorClass::Io {
             return Err(self.unknown(&error));
         }
         session.rollback()?;
         Err(error.into())
+    }
+
+    /// What was committed to a file that nobody can open any more is not durable.
+    fn check_files(&self) -> Result<(), Error> {
+        if self.files.as_ref().is_none_or(Files::are_in_place) {
+            return Ok(());
+        }
+        self.poison(&Error::Gone.to_string());
+        Err(Error::Gone)
     }
 
     /// After a failed sync the page cache may claim what the disk does not have. To go on would
