@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::connection::{Location, Session, sql_error};
+use super::open::sync_folder_of;
 use crate::backends::tables;
 use crate::{Error, Position, SqlError};
 
@@ -33,9 +34,7 @@ fn copy(source: &Connection, path: &Path) -> Result<Position, Error> {
         .map_err(sql_error)?;
     let position = position(&copy)?;
     File::open(path)?.sync_all()?;
-    if let Some(directory) = path.parent() {
-        File::open(directory)?.sync_all()?;
-    }
+    sync_folder_of(path)?;
     Ok(position)
 }
 

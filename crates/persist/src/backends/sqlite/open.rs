@@ -82,6 +82,9 @@ pub(super) fn open(location: &Location, mode: OpenMode, options: &Options) -> Re
         Location::File(path) => {
             // The log is there from the first transaction on.
             Session::begin(&writer, "BEGIN IMMEDIATE")?.rollback()?;
+            // SQLite syncs the folder with the first commit of a new log, and takes it for done if
+            // that fails. The log keeps its name for as long as the writer is open.
+            sync_folder_of(path).map_err(io_error)?;
             Some(Files::of(path))
         }
         Location::Memory(_) => None,
@@ -121,6 +124,11 @@ fn lock(path: &Path, options: &Options) -> Result<File, OpenError> {
             Err(errno) => return Err(io_error(errno.into())),
         }
     }
+}
+
+/// Makes the names in a file's folder durable.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// A path beside another: the same name with more at its end.
