@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -79,14 +80,7 @@ pub(super) fn open(location: &Location, mode: OpenMode, options: &Options) -> Re
         }
     }
     let files = match location {
-        Location::File(path) => {
-            // The log is there from the first transaction on.
-            Session::begin(&writer, "BEGIN IMMEDIATE")?.rollback()?;
-            // SQLite syncs the folder with the first commit of a new log, and takes it for done if
-            // that fails. The log keeps its name for as long as the writer is open.
-            sync_folder_of(path).map_err(io_error)?;
-            Some(Files::of(path))
-        }
+        Location::File(path) => Some(settle(&writer, path)?),
         Location::Memory(_) => None,
     };
     Ok(Opened {
@@ -124,6 +118,37 @@ fn lock(path: &Path, options: &Options) -> Result<File, OpenError> {
             Err(errno) => return Err(io_error(errno.into())),
         }
     }
+}
+
+/// Makes durable what is there before anything is built on it.
+fn settle(writer: &Connection, path: &Path) -> Result<Files, OpenError> {
+    // The log is there from the first transaction on, and during this one nobody writes to it.
+    let session = Session::begin(writer, "BEGIN IMMEDIATE")?;
+    // SQLite syncs the folder with the first commit of a new log, and takes it for done if that
+    // fails. The log keeps its name for as long as the writer is open.
+    let settled = renew_log(path).and_then(|()| sync_folder_of(path));
+    session.rollback()?;
+    settled.map_err(io_error)?;
+    Ok(Files::of(path))
+}
+
+/// Writes the log once more and syncs it.
+///
+/// If a process died after a failed sync, its log may be complete only in the system's memory,
+/// which takes it for written; what is appended to such a log is lost with the power.
+fn renew_log(path: &Path) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(with_suffix(path, "-wal"))?;
+    let mut bytes = vec![0; 1 << 16];
+    let mut offset = 0;
+    loop {
+        let length = file.read_at(&mut bytes, offset)?;
+        if length == 0 {
+            break;
+        }
+        file.write_all_at(&bytes[..length], offset)?;
+        offset += length as u64;
+    }
+    if offset > 0 { file.sync_all() } else { Ok(()) }
 }
 
 /// Makes the names in a file's folder durable.
