@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::protocol::wire::present;
 use crate::{ExpectedRevision, Key, NewEvent, Position, Recorded, Revision, StreamName};
 
 /// Events for one stream, which get contiguous revisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Append {
     /// The stream.
     #[serde(deserialize_with = "StreamName::deserialize_below")]
@@ -34,7 +36,7 @@ impl Append {
 
 /// A change of one key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum KvChange {
     /// Sets the key.
     Put {
@@ -79,6 +81,7 @@ impl KvExpected {
 
 /// The receipt that makes a commit idempotent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewReceipt {
     /// Whose key it is: a principal, or `stream/<name>`. 1 to 1024 bytes.
     pub scope: String,
@@ -103,6 +106,7 @@ pub enum ReceiptResult {
 
 /// Dropping the beginning of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Truncation {
     /// The stream.
     #[serde(deserialize_with = "StreamName::deserialize_below")]
@@ -126,7 +130,7 @@ pub struct Receipt {
 
 /// What is committed together or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Commit {
     /// Events, in order; several appends may go to one stream.
     pub appends: Vec<Append>,
@@ -187,6 +191,7 @@ pub enum Conflict {
         /// What was expected.
         expected: KvExpected,
         /// What is there; `None` if the key is absent.
+        #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
         actual: Option<Value>,
     },
     /// The idempotency key was used for another request.

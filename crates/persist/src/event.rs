@@ -104,6 +104,7 @@ impl ExpectedRevision {
 
 /// An event that is to be appended. [`NewEvent::typed`] makes one of an enum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewEvent {
     /// What happened: 1 to 200 bytes without control characters.
     pub r#type: String,
@@ -138,6 +139,7 @@ impl NewEvent {
 
 /// An event. `(stream, seq)` is its id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// The stream that it belongs to.
     #[serde(deserialize_with = "StreamName::deserialize_below")]

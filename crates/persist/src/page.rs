@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -186,20 +189,27 @@ impl Page {
 
     /// Its events as they are stored.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = RawEvent<'_>> + ExactSizeIterator {
-        self.entries.iter().map(|entry| {
-            let [start, r#type, meta, body] = entry.ends;
-            RawEvent {
-                position: entry.position,
-                stream: &entry.stream,
-                seq: entry.seq,
-                r#type: &self.text[start..r#type],
-                at: entry.at,
-                recorded_at: entry.recorded_at,
-                format: entry.format,
-                meta: entry.has_meta.then(|| &self.text[r#type..meta]),
-                body: entry.has_body.then(|| &self.text[meta..body]),
-            }
-        })
+        self.entries.iter().map(|entry| self.raw(entry))
+    }
+
+    /// One of its events, from 0.
+    pub(crate) fn get(&self, index: usize) -> Option<RawEvent<'_>> {
+        self.entries.get(index).map(|entry| self.raw(entry))
+    }
+
+    fn raw<'p>(&'p self, entry: &'p Entry) -> RawEvent<'p> {
+        let [start, r#type, meta, body] = entry.ends;
+        RawEvent {
+            position: entry.position,
+            stream: &entry.stream,
+            seq: entry.seq,
+            r#type: &self.text[start..r#type],
+            at: entry.at,
+            recorded_at: entry.recorded_at,
+            format: entry.format,
+            meta: entry.has_meta.then(|| &self.text[r#type..meta]),
+            body: entry.has_body.then(|| &self.text[meta..body]),
+        }
     }
 
     /// Its events with their data parsed.
@@ -248,6 +258,12 @@ impl<'a> Events<'a> {
         }
     }
 
+    /// The same events for async code. An iterator and a stream have methods of the same names, so
+    /// that no type is both.
+    pub fn into_stream(self) -> EventStream<'a> {
+        EventStream(self)
+    }
+
     fn refill(&mut self) -> Result<(), Error> {
         let page = self.backend.page(self.after, PAGE)?;
         self.ended = page.is_last();
@@ -271,5 +287,16 @@ impl Iterator for Events<'_> {
             }
         }
         self.page.pop_front().map(Ok)
+    }
+}
+
+/// [`Events`] as a stream, which reads on the thread that polls it and is always ready.
+pub struct EventStream<'a>(Events<'a>);
+
+impl Stream for EventStream<'_> {
+    type Item = Result<Recorded, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.get_mut().0.next())
     }
 }

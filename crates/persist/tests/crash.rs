@@ -1,54 +1,24 @@
 //! What was acknowledged is there after a crash, and a failed commit is never taken for a good one.
 //!
 //! The children are this test binary again, told by the environment what to do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
-use std::env;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
+use common::child::{self, Child, say};
 use common::{amount, append, committed, open, submit, totals, whole};
 use persist::{Backend, ErrorKind, Position, SubmitError};
 use serde_json::json;
 use tempfile::tempdir;
 
-const FOLDER: &str = "PERSIST_CRASH_FOLDER";
 /// How many appends are acknowledged before a child is killed.
 const KILLED_AFTER: [usize; 5] = [1, 7, 20, 2, 40];
-
-/// Runs one test of this binary as a child, under `shell` words if there are any.
-fn child(test: &str, folder: &Path, shell: &str) -> Child {
-    let this = env::current_exe().unwrap();
-    Command::new("sh")
-        .args(["-c", &format!("{shell} exec \"$0\" --exact {test} --nocapture")])
-        .arg(this)
-        .env(FOLDER, folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// The lines that a child writes itself, without those of the test harness.
-fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    // The harness leaves its own line open before the first.
-    lines.filter_map(|line| line.split_once("child: ").map(|(_, said)| said.to_owned()))
-}
-
-fn say(what: impl std::fmt::Display) {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "child: {what}").unwrap();
-    stdout.flush().unwrap();
-}
 
 /// A child: appends for ever, three events at a time, and says each position that was acknowledged.
 #[test]
 fn child_appends() {
-    let Some(folder) = env::var_os(FOLDER) else { return };
-    let store = open(Path::new(&folder));
+    let Some(folder) = child::folder() else { return };
+    let store = open(&folder);
     loop {
         say(committed(&store, append("hot", vec![amount(1), amount(2), amount(3)])).head);
     }
@@ -58,13 +28,11 @@ fn child_appends() {
 fn every_acknowledged_append_survives_a_kill() {
     let folder = tempdir().unwrap();
     for after in KILLED_AFTER {
-        let mut child = child("child_appends", folder.path(), "");
-        let mut said = lines(&mut child);
-        let acknowledged = said.by_ref().take(after).last().unwrap();
-        child.kill().unwrap();
+        let mut child = Child::start("child_appends", folder.path());
+        let acknowledged = child.lines().take(after).last().unwrap();
+        child.kill();
         // What it said until it died counts too.
-        let acknowledged: u64 = said.last().unwrap_or(acknowledged).parse().unwrap();
-        child.wait().unwrap();
+        let acknowledged: u64 = child.lines().last().unwrap_or(acknowledged).parse().unwrap();
 
         let store = open(folder.path());
         let head = store.head().unwrap();
@@ -85,8 +53,8 @@ fn every_acknowledged_append_survives_a_kill() {
 /// A child under a limit of file size: commits until one fails, and says how the store took it.
 #[test]
 fn child_fails_to_commit() {
-    let Some(folder) = env::var_os(FOLDER) else { return };
-    let store = open(Path::new(&folder));
+    let Some(folder) = child::folder() else { return };
+    let store = open(&folder);
     let long = || {
         append(
             "hot",
@@ -117,9 +85,9 @@ fn child_fails_to_commit() {
 fn a_commit_that_the_system_fails_stops_the_writer() {
     let folder = tempdir().unwrap();
     // 256 KiB, in units of 512 bytes; the write beyond fails instead of killing the process.
-    let mut child = child("child_fails_to_commit", folder.path(), "trap '' XFSZ; ulimit -f 512;");
-    let said: Vec<_> = lines(&mut child).collect();
-    assert!(child.wait().unwrap().success());
+    let child = Child::start_under("trap '' XFSZ; ulimit -f 512;", "child_fails_to_commit", folder.path());
+    let said: Vec<_> = child.lines().collect();
+    child.finish();
     let [acknowledged @ .., last] = &said[..] else {
         panic!("the child said nothing")
     };

@@ -1,15 +1,17 @@
-//! The store on `SQLite` does what the log in memory does, whatever the commits and wherever it is
-//! reopened; and a rebuild gives the tables that it had.
+//! The store on `SQLite`, and one behind the protocol, do what the log in memory does, whatever the
+//! commits and wherever they are reopened; and a rebuild gives the tables that it had.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
 
 use std::sync::Arc;
 
+use common::server::serve_in_process;
 use common::{append, key as key_name, open, stream, submit, totals, whole, with_totals};
 use persist::{
-    Append, Backend, Clock, Commit, ExpectedRevision, KvChange, KvExpected, MemoryLog, NewEvent, NewReceipt, Options,
-    Position, ReceiptResult, Revision, SqlStore, Truncation, log,
+    Append, Backend, Clock, Commit, Error, ExpectedRevision, KvChange, KvExpected, MemoryLog, NewEvent, NewReceipt,
+    Options, Position, Projection, ReceiptResult, Revision, SqlStore, StreamName, Truncation, compaction, log,
+    snapshot,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,6 +30,8 @@ impl Clock for Noon {
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Commit),
+    Checkpoint(StreamName),
+    Compact(StreamName),
     Reopen,
 }
 
@@ -120,10 +124,28 @@ fn step() -> impl Strategy<Value = Step> {
                 receipt,
             })
         });
-    prop_oneof![12 => commit, 1 => Just(Step::Reopen)]
+    prop_oneof![
+        12 => commit,
+        1 => "[ab]".prop_map(|name| Step::Checkpoint(stream(&name))),
+        1 => "[ab]".prop_map(|name| Step::Compact(stream(&name))),
+        1 => Just(Step::Reopen),
+    ]
 }
 
-fn assert_same(store: &SqlStore, model: &MemoryLog) {
+/// Everything that a fold may see, in order.
+fn history() -> Projection<Vec<(Revision, String, i64, Value)>> {
+    Projection::new("history", 1, Vec::new(), |history, recorded| {
+        let event = recorded.event.clone();
+        history.push((event.seq, event.r#type, event.at, event.data));
+    })
+}
+
+/// Truncations may have left nothing to fold; then both have to say so.
+fn folded<T>(result: Result<T, Error>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+fn assert_same(store: &dyn Backend, model: &MemoryLog) {
     let everything = |backend: &dyn Backend| {
         let streams = backend.stream_revisions().unwrap();
         let by_stream: Vec<_> = streams
@@ -145,29 +167,49 @@ fn assert_same(store: &SqlStore, model: &MemoryLog) {
     assert_eq!(everything(store), everything(model));
 }
 
+/// Does the same with a new store, reopened here and there, and with the model.
+fn compare(steps: Vec<Step>, open: impl Fn() -> Arc<dyn Backend>) -> Result<(), TestCaseError> {
+    let mut store = open();
+    let model = MemoryLog::new(Arc::new(Noon));
+    for step in steps {
+        match step {
+            Step::Commit(commit) => {
+                let expected = model.commit(commit.clone()).unwrap();
+                prop_assert_eq!(store.commit(commit).unwrap(), expected);
+            }
+            Step::Checkpoint(name) => {
+                let expected = folded(snapshot::checkpoint(&model, &name, &history()));
+                prop_assert_eq!(folded(snapshot::checkpoint(&*store, &name, &history())), expected);
+            }
+            Step::Compact(name) => {
+                let expected = folded(compaction::compact(&model, &name, &history()));
+                prop_assert_eq!(folded(compaction::compact(&*store, &name, &history())), expected);
+            }
+            Step::Reopen => {
+                drop(store);
+                store = open();
+            }
+        }
+    }
+    assert_same(&*store, &model);
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::laws(24))]
 
     #[test]
     fn sqlite_equals_the_model(steps in vec(step(), 1..30)) {
         let folder = tempdir().unwrap();
         let path = folder.path().join("store.db");
         let options = || Options { clock: Arc::new(Noon), ..Options::default() };
-        let mut store = SqlStore::open(&path, options()).unwrap();
-        let model = MemoryLog::new(Arc::new(Noon));
-        for step in steps {
-            match step {
-                Step::Commit(commit) => {
-                    let expected = model.commit(commit.clone()).unwrap();
-                    prop_assert_eq!(store.commit(commit).unwrap(), expected);
-                }
-                Step::Reopen => {
-                    drop(store);
-                    store = SqlStore::open(&path, options()).unwrap();
-                }
-            }
-        }
-        assert_same(&store, &model);
+        compare(steps, || Arc::new(SqlStore::open(&path, options()).unwrap()))?;
+    }
+
+    #[test]
+    fn the_protocol_equals_the_model(steps in vec(step(), 1..30)) {
+        let log = MemoryLog::new(Arc::new(Noon));
+        compare(steps, || Arc::new(serve_in_process(log.clone())))?;
     }
 
     #[test]

@@ -1,49 +1,22 @@
 //! Which files are opened, which are made, and which are refused untouched.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 
 mod common;
 
+use std::env;
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Totals, amount, append, committed, open, submit, totals, with_totals};
-use persist::{
-    Backend, Error, InlineProjection, OpenError, OpenMode, Options, Position, Recorded, SqlError, SqlStore, SqlTx,
-    SubmitError, Table,
-};
+use common::{NewerTotals, Totals, amount, append, committed, open, submit, totals, with_newer_totals, with_totals};
+use persist::{Backend, Error, OpenError, OpenMode, Options, Position, SqlStore, SubmitError};
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::tempdir;
-
-/// The same fold in the same table, as a newer program might have it.
-struct NewerTotals;
-
-impl InlineProjection for NewerTotals {
-    fn name(&self) -> &'static str {
-        Totals.name()
-    }
-
-    fn version(&self) -> u32 {
-        2
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        Totals.tables()
-    }
-
-    fn apply(&self, tx: &mut dyn SqlTx, recorded: &Recorded) -> Result<(), SqlError> {
-        Totals.apply(tx, recorded)
-    }
-}
-
-fn newer() -> Options {
-    Options {
-        projections: vec![Arc::new(NewerTotals)],
-        ..with_totals()
-    }
-}
 
 fn refused(path: &Path, mode: OpenMode, options: Options) -> OpenError {
     let before = fs::read(path).ok();
@@ -143,7 +116,7 @@ fn another_set_of_projections_is_refused() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("store.db");
     drop(open(folder.path()));
-    let error = refused(&path, OpenMode::CreateIfMissing, newer());
+    let error = refused(&path, OpenMode::CreateIfMissing, with_newer_totals());
     let OpenError::ProjectionMismatch { stored, own } = error else {
         panic!("{error:?}")
     };
@@ -164,7 +137,7 @@ fn another_set_of_projections_can_take_over() {
         .execute_batch("DROP TABLE totals")
         .unwrap();
 
-    let store = SqlStore::open_with(&path, OpenMode::AdoptProjections, newer()).unwrap();
+    let store = SqlStore::open_with(&path, OpenMode::AdoptProjections, with_newer_totals()).unwrap();
     assert_eq!(totals(&store), [("a".to_owned(), 2, 5)]);
     committed(&store, append("a", vec![amount(1)]));
     // The older program can do no harm any more.
@@ -175,7 +148,7 @@ fn another_set_of_projections_can_take_over() {
     );
     assert_eq!(totals(&store), [("a".to_owned(), 3, 6)]);
     drop((older, store));
-    SqlStore::open_with(&path, OpenMode::AdoptProjections, newer()).unwrap();
+    SqlStore::open_with(&path, OpenMode::AdoptProjections, with_newer_totals()).unwrap();
 }
 
 #[test]
@@ -252,4 +225,48 @@ fn a_backup_replaces_nothing() {
     fs::write(&taken, "something else").unwrap();
     assert!(store.backup_to(&taken).is_err());
     assert_eq!(fs::read_to_string(&taken).unwrap(), "something else");
+}
+
+const READ_ONLY: &str = "PERSIST_READ_ONLY_STORE";
+
+/// A child, without the powers of root: tries to open a store that it may only read.
+#[test]
+fn child_opens_what_it_may_only_read() {
+    let Some(path) = env::var_os(READ_ONLY) else { return };
+    for mode in [
+        OpenMode::CreateIfMissing,
+        OpenMode::MustExist,
+        OpenMode::AdoptProjections,
+    ] {
+        let error = refused(Path::new(&path), mode, Options::default());
+        assert!(matches!(error, OpenError::PermissionDenied(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_store_that_may_only_be_read_is_refused_and_left_alone() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    drop(SqlStore::open(&path, Options::default()).unwrap());
+    // The child's own copy of this program, where it may run it.
+    let program = folder.path().join("child");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let permit = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    permit(&path, 0o444);
+    permit(&program, 0o555);
+    permit(folder.path(), 0o555);
+    let before = fs::read(&path).unwrap();
+
+    let mut child = Command::new(program);
+    child
+        .args(["--exact", "child_opens_what_it_may_only_read"])
+        .env(READ_ONLY, &path);
+    if rustix::process::geteuid().is_root() {
+        const NOBODY: u32 = 65534;
+        child.uid(NOBODY).gid(NOBODY).current_dir("/");
+    }
+    let output = child.output().unwrap();
+    permit(folder.path(), 0o755);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(fs::read(&path).unwrap(), before);
 }

@@ -109,7 +109,7 @@ impl<S: Clone> Projection<S> {
         }
     }
 
-    fn apply(&self, value: &mut S, event: &RawEvent<'_>) -> Result<(), Error> {
+    pub(super) fn apply(&self, value: &mut S, event: &RawEvent<'_>) -> Result<(), Error> {
         (self.apply)(value, event, &self.upcasters)
     }
 }

@@ -3,8 +3,14 @@
 use serde_json::json;
 
 use super::group;
-use super::subject::{must, stream};
-use crate::{catalog, kv};
+use super::subject::{Subject, count, must, stream};
+use crate::{catalog, compaction, kv};
+
+/// Two events that were compacted away.
+fn compacted(subject: &Subject) {
+    subject.append_all("s", &[1, 2]);
+    must(compaction::compact(subject.backend(), &stream("s"), &count()));
+}
 
 group! { "catalog":
     "empty backend has no streams" => "0", |subject| {
@@ -23,6 +29,10 @@ group! { "catalog":
         subject.append("b", json!({}));
         json!(must(catalog::stream_count(subject.backend())))
     };
+    "compacted-away stream still lists" => "[0, true]", |subject| {
+        compacted(subject);
+        json!([subject.count("s"), must(catalog::streams(subject.backend())).contains(&stream("s"))])
+    };
     "kv-only backend lists no streams" => "0", |subject| {
         must(kv::put(subject.backend(), "k", json!(1)));
         json!(must(catalog::stream_count(subject.backend())))
@@ -31,6 +41,10 @@ group! { "catalog":
         subject.append("a", json!({}));
         subject.append("a", json!({}));
         subject.append("b", json!({}));
+        json!(must(catalog::total_events(subject.backend())))
+    };
+    "total-events counts compacted events too" => "2", |subject| {
+        compacted(subject);
         json!(must(catalog::total_events(subject.backend())))
     };
     "catalog works on the durable backend" => "2", |subject| {

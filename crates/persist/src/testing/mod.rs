@@ -4,15 +4,26 @@
 //! modules are the contract's groups, and each case says what it must yield.
 
 mod batch;
+mod blob;
 mod cas;
 mod catalog;
+mod compaction;
 mod concurrency;
+mod durable;
 mod event;
+mod example_acl;
+mod global;
 mod idempotency;
 mod kv;
 mod log;
+mod project;
 mod query;
+mod recovery;
+mod snapshot;
 mod subject;
+mod subscribe;
+mod upcast;
+mod view;
 
 use serde_json::Value;
 
@@ -48,12 +59,23 @@ pub fn cases() -> impl Iterator<Item = Case> {
         event::CASES,
         log::CASES,
         kv::CASES,
+        project::CASES,
+        subscribe::CASES,
         concurrency::CASES,
+        snapshot::CASES,
+        compaction::CASES,
+        durable::CASES,
+        blob::CASES,
+        view::CASES,
         cas::CASES,
         catalog::CASES,
         query::CASES,
         batch::CASES,
+        upcast::CASES,
         idempotency::CASES,
+        global::CASES,
+        example_acl::CASES,
+        recovery::CASES,
     ];
     groups.into_iter().flatten().copied()
 }

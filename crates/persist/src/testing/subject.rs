@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::blob::BlobStore;
-use crate::{Attempt, Backend, Error, ExpectedRevision, NewEvent, Recorded, Revision, StreamName, log};
+use crate::{Attempt, Backend, Error, ExpectedRevision, NewEvent, Projection, Recorded, Revision, StreamName, log};
 
 /// A backend that is running, and the blobs beside it.
 pub struct Started {
@@ -62,6 +62,13 @@ impl Subject {
         must(log::append(self.backend(), &stream(name), event(data)))
     }
 
+    /// Appends numbers, an event each.
+    pub(super) fn append_all(&self, name: &str, numbers: &[i64]) {
+        for number in numbers {
+            self.append(name, Value::from(*number));
+        }
+    }
+
     pub(super) fn append_at(&self, name: &str, r#type: &str, at: i64, data: Value) -> Recorded {
         must(log::append(
             self.backend(),
@@ -112,4 +119,16 @@ pub(super) fn event(data: Value) -> NewEvent {
 /// The revisions of events, in order.
 pub(super) fn seqs(events: &[Recorded]) -> Vec<u64> {
     events.iter().map(|recorded| recorded.event.seq.get()).collect()
+}
+
+/// How many events there are.
+pub(super) fn count() -> Projection<i64> {
+    Projection::new("count", 1, 0, |count, _| *count += 1)
+}
+
+/// The sum of the numbers that events are.
+pub(super) fn sum() -> Projection<i64> {
+    Projection::new("sum", 1, 0, |sum, recorded| {
+        *sum += recorded.event.data.as_i64().unwrap_or(0);
+    })
 }

@@ -1,14 +1,22 @@
 //! What the tests share: a projection, and short forms.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)] // Each test binary uses a part.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)] // Each test binary uses a part.
+
+pub mod child;
+pub mod server;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use persist::{
     Append, Backend, Commit, Committed, Decision, Error, ExpectedRevision, InlineProjection, Key, NewEvent, Options,
     Outcome, Position, Recorded, SqlError, SqlReadExt, SqlStore, SqlTx, StreamName, SubmitError, Table, log, params,
 };
+use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
+
+/// How long a test waits for something that happens at once, before it is taken to be stuck.
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Counts and sums what happens in each stream.
 ///
@@ -48,6 +56,34 @@ impl InlineProjection for Totals {
             params![recorded.event.stream.as_str(), amount],
         )?;
         Ok(())
+    }
+}
+
+/// The same fold in the same table, as a newer program might have it.
+pub struct NewerTotals;
+
+impl InlineProjection for NewerTotals {
+    fn name(&self) -> &'static str {
+        Totals.name()
+    }
+
+    fn version(&self) -> u32 {
+        2
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        Totals.tables()
+    }
+
+    fn apply(&self, tx: &mut dyn SqlTx, recorded: &Recorded) -> Result<(), SqlError> {
+        Totals.apply(tx, recorded)
+    }
+}
+
+pub fn with_newer_totals() -> Options {
+    Options {
+        projections: vec![Arc::new(NewerTotals)],
+        ..with_totals()
     }
 }
 
@@ -137,4 +173,14 @@ pub fn key(key: &str) -> Key {
 
 pub fn data(recorded: &[Recorded]) -> Vec<Value> {
     recorded.iter().map(|recorded| recorded.event.data.clone()).collect()
+}
+
+/// How often a law is tried: few times, or as often as `PROPTEST_CASES` says.
+pub fn laws(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.map_or(cases, |cases| cases.parse().expect("PROPTEST_CASES")),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }

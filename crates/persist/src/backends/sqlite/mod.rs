@@ -8,6 +8,7 @@ mod open;
 mod readers;
 mod replay;
 mod sequencer;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -107,6 +108,8 @@ struct Inner {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Request>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Hears of other processes' commits; `None` while nobody wants to.
+    watcher: Mutex<Option<JoinHandle<()>>>,
     projections: Arc<[Arc<dyn InlineProjection>]>,
     busy_timeout: Duration,
     /// A database in memory lives as long as a connection to it.
@@ -157,9 +160,14 @@ impl SqlStore {
             shared: Arc::clone(&shared),
         };
         let (queue, requests) = mpsc::channel(options.queue.max(1));
+        let commits = Arc::clone(&shared.commits);
         let writer = thread::Builder::new()
             .name("persist-writer".to_owned())
-            .spawn(move || writer.run(requests))
+            .spawn(move || {
+                writer.run(requests);
+                // Only now, so that whoever listens still hears of the last commit.
+                commits.close();
+            })
             .map_err(OpenError::Io)?;
         let store = Self {
             inner: Arc::new(Inner {
@@ -168,6 +176,7 @@ impl SqlStore {
                 shared,
                 queue,
                 writer: Mutex::new(Some(writer)),
+                watcher: Mutex::default(),
                 projections,
                 busy_timeout: options.busy_timeout,
                 _anchor: anchor,
@@ -356,12 +365,27 @@ impl Inner {
         self.shared.stopping.store(true, Ordering::Release);
         // Wakes an idle writer. If the queue is full it is not idle.
         let _ = self.queue.try_send(Request::Task(Box::new(|_| ())));
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer
-            && writer.thread().id() != thread::current().id()
-        {
-            let _ = writer.join();
+        join(&self.writer);
+        join(&self.watcher);
+    }
+
+    /// Sees to it that other processes' commits are heard of. Where that cannot be, our own are.
+    fn watch(&self) {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if watcher.is_none() && matches!(self.location, Location::File(_)) {
+            *watcher = watch::spawn(self.location.clone(), Arc::clone(&self.shared)).ok();
         }
+    }
+}
+
+/// Waits for the end of a thread that was told to end, unless it is this one.
+fn join(thread: &Mutex<Option<JoinHandle<()>>>) {
+    let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(thread) = thread
+        && thread.thread().id() != thread::current().id()
+    {
+        thread.thread().unpark();
+        let _ = thread.join();
     }
 }
 
@@ -439,6 +463,7 @@ impl Backend for SqlStore {
     }
 
     fn commits(&self) -> Arc<Commits> {
+        self.inner.watch();
         Arc::clone(&self.inner.shared.commits)
     }
 }
