@@ -35,13 +35,14 @@
 //! // Write. What returned is on the disk, with its place in the stream and in the store. The log
 //! // reads no clock: when something happened is for the caller to say, in Unix milliseconds.
 //! let placed = log::append(&store, &orders, NewEvent::typed(1_795_000_000_000, &Order::Placed { total: 12 })?)?;
-//! assert_eq!(placed.event.seq, Revision::FIRST);
+//! println!("event {} of {}, {} of the store", placed.event.seq, placed.event.stream, placed.position);
 //!
 //! // Whoever has not seen that event is told so. A conflict is a value, and has written nothing.
 //! let cancelled = NewEvent::typed(1_795_000_000_500, &Order::Cancelled { total: 12 })?;
 //! let late = log::append_expect(&store, &orders, ExpectedRevision::NoStream, cancelled.clone())?;
 //! assert!(late.is_conflict());
-//! log::append_expect(&store, &orders, ExpectedRevision::Exact(placed.event.seq), cancelled)?;
+//! let in_time = log::append_expect(&store, &orders, ExpectedRevision::Exact(placed.event.seq), cancelled)?;
+//! assert!(!in_time.is_conflict());
 //!
 //! // Read, page by page behind the iterator.
 //! for recorded in log::events(&store, &orders, Revision::ZERO) {
