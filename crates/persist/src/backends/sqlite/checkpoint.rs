@@ -57,16 +57,22 @@ impl Checkpointer {
         self.pages.load(Ordering::Relaxed) < self.limit || self.truncate(connection)
     }
 
-    /// Writes back what has gathered, if it is enough.
-    pub(super) fn after_commit(&mut self, connection: &Connection) {
+    /// Whether enough has gathered to be written back.
+    pub(super) fn is_due(&mut self) -> bool {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.checkpointed {
             // The log has started again from its beginning.
             self.checkpointed = 0;
         }
-        if pages - self.checkpointed < PASSIVE_PAGES {
+        pages - self.checkpointed >= PASSIVE_PAGES
+    }
+
+    /// Writes back what has gathered, if it is enough.
+    pub(super) fn after_commit(&mut self, connection: &Connection) {
+        if !self.is_due() {
             return;
         }
+        let pages = self.pages.load(Ordering::Relaxed);
         self.checkpointed = pages;
         if pages >= TRUNCATE_PAGES {
             self.truncate(connection);

@@ -8,12 +8,13 @@ mod open;
 mod readers;
 mod replay;
 mod sequencer;
+mod turn;
 mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -24,6 +25,7 @@ use self::checkpoint::Checkpointer;
 use self::connection::{Location, Session};
 use self::readers::Readers;
 use self::sequencer::{Pending, Request, Shared, Writer};
+use self::turn::Turn;
 use super::tables;
 use crate::{
     After, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
@@ -107,7 +109,10 @@ struct Inner {
     readers: Readers,
     shared: Arc<Shared>,
     queue: mpsc::Sender<Request>,
+    turn: Arc<Turn>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The writer's thread, which is woken when there is something in the queue.
+    thread: Thread,
     /// Hears of other processes' commits; `None` while nobody wants to.
     watcher: Mutex<Option<JoinHandle<()>>>,
     projections: Arc<[Arc<dyn InlineProjection>]>,
@@ -160,13 +165,16 @@ impl SqlStore {
             shared: Arc::clone(&shared),
         };
         let (queue, requests) = mpsc::channel(options.queue.max(1));
-        let commits = Arc::clone(&shared.commits);
+        let turn = Arc::new(Turn::new(writer));
         let writer = thread::Builder::new()
             .name("persist-writer".to_owned())
-            .spawn(move || {
-                writer.run(requests);
-                // Only now, so that whoever listens still hears of the last commit.
-                commits.close();
+            .spawn({
+                let (turn, shared) = (Arc::clone(&turn), Arc::clone(&shared));
+                move || {
+                    turn::run(&turn, &shared, requests);
+                    // Only now, so that whoever listens still hears of the last commit.
+                    shared.commits.close();
+                }
             })
             .map_err(OpenError::Io)?;
         let store = Self {
@@ -175,6 +183,8 @@ impl SqlStore {
                 location,
                 shared,
                 queue,
+                turn,
+                thread: writer.thread().clone(),
                 writer: Mutex::new(Some(writer)),
                 watcher: Mutex::default(),
                 projections,
@@ -220,13 +230,16 @@ impl SqlStore {
         let request = Request::Command(Box::new(Pending::new(command, reply)));
         let sent = self.inner.queue.send(request).await;
         sent.map_err(|_| SubmitError::Store(self.inner.closed()))?;
+        self.inner.thread.unpark();
         answer.await.unwrap_or_else(|_| Err(SubmitError::Store(unanswered())))
     }
 
-    /// [`SqlStore::submit`] for code that is not async.
+    /// [`SqlStore::submit`] for code that is not async. The command runs on this thread if nobody
+    /// else is writing.
     ///
     /// # Panics
-    /// In an async context, which it would block.
+    /// In an async context, which it would block, and in a command of this store, which it would
+    /// wait for.
     pub fn submit_blocking<T, E>(
         &self,
         command: impl FnOnce(&mut dyn SqlTx) -> Result<Decision<T>, E> + Send + 'static,
@@ -235,10 +248,10 @@ impl SqlStore {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.inner.assert_may_block();
         let (reply, answer) = oneshot::channel();
-        let request = Request::Command(Box::new(Pending::new(command, reply)));
-        let sent = self.inner.queue.blocking_send(request);
-        sent.map_err(|_| SubmitError::Store(self.inner.closed()))?;
+        let job = Box::new(Pending::new(command, reply));
+        self.inner.hand_over(job).map_err(SubmitError::Store)?;
         answer
             .blocking_recv()
             .unwrap_or_else(|_| Err(SubmitError::Store(unanswered())))
@@ -335,11 +348,12 @@ impl SqlStore {
         if self.inner.shared.poisoned.get().is_some() {
             return Err(self.inner.closed());
         }
+        self.inner.assert_may_block();
         let (reply, answer) = oneshot::channel();
         let task = Request::Task(Box::new(move |writer| {
             let _ = reply.send(task(writer));
         }));
-        self.inner.queue.blocking_send(task).map_err(|_| self.inner.closed())?;
+        self.inner.send(task)?;
         answer.blocking_recv().map_err(|_| Error::Panicked)
     }
 }
@@ -363,9 +377,11 @@ impl Inner {
 
     fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        // Wakes an idle writer. If the queue is full it is not idle.
-        let _ = self.queue.try_send(Request::Task(Box::new(|_| ())));
-        join(&self.writer);
+        self.thread.unpark();
+        // In a command it would wait for itself.
+        if !self.turn.is_mine() {
+            join(&self.writer);
+        }
         join(&self.watcher);
     }
 

@@ -8,8 +8,6 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -28,10 +26,6 @@ use crate::{
 /// How many commands one transaction takes, so that its first one does not wait for ever.
 const MAX_BATCH: usize = 1024;
 
-/// How long the writer looks for more before it sleeps: whoever was just answered often has more,
-/// and to be woken takes as long as a quick commit.
-const PATIENCE: Duration = Duration::from_micros(50);
-
 /// What the handles and the writer both see.
 #[derive(Default)]
 pub(super) struct Shared {
@@ -42,6 +36,16 @@ pub(super) struct Shared {
     /// Why the writer has stopped for good.
     pub(super) poisoned: OnceLock<String>,
     pub(super) commits: Arc<Commits>,
+}
+
+impl Shared {
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn poison(&self, why: &str) {
+        self.poisoned.get_or_init(|| why.to_owned());
+    }
 }
 
 /// What waits in the queue.
@@ -143,37 +147,43 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Serves the queue until it is closed and empty.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    /// Serves a request and what waits behind it, in one transaction if no task comes between.
+    pub(super) fn serve(&mut self, first: Request, queue: &mut mpsc::Receiver<Request>) {
         let mut jobs = Vec::new();
-        while let Some(first) = receive(&mut queue) {
-            let mut next = Some(first);
-            while let Some(request) = next {
-                match request {
-                    Request::Command(job) => jobs.push(job),
-                    Request::Task(task) => {
-                        self.perform(mem::take(&mut jobs));
-                        self.between(task);
-                    }
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Command(job) => jobs.push(job),
+                Request::Task(task) => {
+                    self.perform(mem::take(&mut jobs));
+                    self.between(task);
                 }
-                next = if jobs.len() < MAX_BATCH {
-                    queue.try_recv().ok()
-                } else {
-                    None
-                };
             }
-            self.perform(mem::take(&mut jobs));
-            if self.shared.stopping.load(Ordering::Acquire) {
-                queue.close();
-            }
+            next = if jobs.len() < MAX_BATCH {
+                queue.try_recv().ok()
+            } else {
+                None
+            };
         }
+        self.perform(jobs);
         if self.shared.poisoned.get().is_none() {
-            self.checkpointer.truncate(&self.connection);
+            self.checkpointer.after_commit(&self.connection);
+        }
+    }
+
+    /// Stops for good at a panic that nothing else has caught: it may have come from anywhere in a
+    /// transaction. Whoever waits for an answer sees its reply dropped.
+    pub(super) fn guard(&mut self, serve: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| serve(self))).is_err() {
+            self.shared.poison("a panic interrupted it");
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("ROLLBACK");
+            }
         }
     }
 
     /// Performs one transaction for all jobs, and answers them.
-    fn perform(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    pub(super) fn perform(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         if jobs.is_empty() {
             return;
         }
@@ -194,9 +204,6 @@ impl Writer {
                 }
             }
         }
-        if self.shared.poisoned.get().is_none() {
-            self.checkpointer.after_commit(&self.connection);
-        }
     }
 
     /// An error here is that of every job: the transaction is gone, and nothing of it is there.
@@ -211,7 +218,7 @@ impl Writer {
         let result = self.batch(session, jobs);
         if result.is_err() && !self.connection.is_autocommit() {
             // Neither committed nor undone: this connection is of no more use.
-            self.poison("a transaction could not be ended");
+            self.shared.poison("a transaction could not be ended");
         }
         result
     }
@@ -292,7 +299,7 @@ impl Writer {
         if self.files.as_ref().is_none_or(Files::are_in_place) {
             return Ok(());
         }
-        self.poison(&Error::Gone.to_string());
+        self.shared.poison(&Error::Gone.to_string());
         Err(Error::Gone)
     }
 
@@ -303,33 +310,17 @@ impl Writer {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        self.poison(&why);
+        self.shared.poison(&why);
         Error::OutcomeUnknown(why)
-    }
-
-    fn poison(&self, why: &str) {
-        self.shared.poisoned.get_or_init(|| why.to_owned());
     }
 
     /// Runs a task outside of any batch. Whoever waits for it sees its reply dropped if it panics.
     fn between(&mut self, task: Box<dyn FnOnce(&mut Self) + Send>) {
         let _ = catch_unwind(AssertUnwindSafe(|| task(self)));
         if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
-            self.poison("a transaction could not be ended");
+            self.shared.poison("a transaction could not be ended");
         }
     }
-}
-
-/// The next request, or `None` once the queue is closed and empty.
-fn receive(queue: &mut mpsc::Receiver<Request>) -> Option<Request> {
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
-        if let Ok(request) = queue.try_recv() {
-            return Some(request);
-        }
-        thread::yield_now();
-    }
-    queue.blocking_recv()
 }
 
 /// One transaction under way.

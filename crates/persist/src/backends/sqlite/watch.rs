@@ -5,7 +5,6 @@
 //! tells of them itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ pub(super) fn spawn(location: Location, shared: Arc<Shared>) -> std::io::Result<
         .name("persist-watcher".to_owned())
         .spawn(move || {
             let mut watched = None;
-            while !shared.stopping.load(Ordering::Acquire) {
+            while !shared.is_stopping() {
                 watched = look(&location, watched.take(), &shared.commits).ok();
                 thread::park_timeout(POLL);
             }
