@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::{amount, append, committed, data, in_memory, open, stream, submit};
+use common::{amount, append, committed, data, in_memory, open, stream, submit, whole};
 use persist::{
     Append, Backend, Commit, Decision, Error, ErrorClass, ExpectedRevision, NewEvent, NewReceipt, Options, Outcome,
     Position, ReceiptResult, Revision, SqlError, SqlRead, SqlReadExt, SqlStore, StreamName, SubmitError, catalog, log,
     params,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 #[test]
@@ -66,6 +66,23 @@ fn reads_cannot_write() {
     let store = in_memory();
     let result = store.read(|tx| tx.query_all("INSERT INTO uses VALUES ('door', 1)", params![], |_| Ok(())));
     assert!(result.is_err_and(|error: SqlError| error.class() == ErrorClass::ReadOnly));
+}
+
+#[test]
+fn a_long_batch_reads_back_as_it_was_given() {
+    let store = in_memory();
+    let events = (0..40).map(|number| NewEvent {
+        meta: if number % 3 == 0 {
+            json!({"by": number})
+        } else {
+            Value::Null
+        },
+        ..NewEvent::new(format!("type-{number}"), number, json!([number]))
+    });
+    let committed = committed(&store, append("a", events.collect()));
+    assert_eq!(committed.events.len(), 40);
+    assert_eq!(log::read(&store, &stream("a")).unwrap(), committed.events);
+    assert_eq!(whole(&store), committed.events);
 }
 
 #[test]

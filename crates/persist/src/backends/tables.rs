@@ -1,12 +1,14 @@
 //! The log's own tables, read and written through the SQL seam, so that every SQL backend shares
 //! these statements; only the DDL is a dialect's own.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
-use crate::stage::{EventText, Staged, State};
+use crate::stage::{Staged, State};
 use crate::{
-    After, Error, Key, Page, Position, RawEvent, Receipt, Recorded, Revision, Row, SqlError, SqlRead, SqlReadExt,
-    SqlTx, StreamName, params,
+    After, Error, Key, Page, Position, RawEvent, Receipt, Revision, Row, SqlError, SqlRead, SqlReadExt, SqlTx,
+    StreamName, params,
 };
 
 /// The head row: where the store stands, and what its tables are made by.
@@ -136,9 +138,7 @@ pub(super) fn receipt(tx: &dyn SqlRead, scope: &str, key: &str) -> Result<Option
 
 /// Stores what was staged. The head is not part of it: a batch writes that once, at its end.
 pub(super) fn store(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError> {
-    for (recorded, text) in staged.events.iter().zip(&staged.texts) {
-        insert_event(tx, recorded, text)?;
-    }
+    insert_events(tx, staged)?;
     for (stream, tip) in &staged.streams {
         const INSERT: &str = "INSERT INTO persist_streams (last_seq, stream) VALUES (?1, ?2)";
         const UPDATE: &str = "UPDATE persist_streams SET last_seq = ?1 WHERE stream = ?2";
@@ -180,13 +180,16 @@ pub(super) fn store(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError>
     Ok(())
 }
 
-fn insert_event(tx: &mut dyn SqlTx, recorded: &Recorded, text: &EventText) -> Result<(), SqlError> {
-    const SQL: &str = "INSERT INTO persist_events \
-                       (position, stream, seq, type, at, recorded_at, format, meta, body) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    tx.execute(
-        SQL,
-        params![
+/// How many events one statement inserts, if there are as many: a statement costs more than a row.
+const ROWS: usize = 16;
+const COLUMNS: usize = 9;
+
+fn insert_events(tx: &mut dyn SqlTx, staged: &Staged) -> Result<(), SqlError> {
+    static ONE: LazyLock<String> = LazyLock::new(|| insert_sql(1));
+    static MANY: LazyLock<String> = LazyLock::new(|| insert_sql(ROWS));
+    let mut params = Vec::with_capacity(staged.events.len() * COLUMNS);
+    for (recorded, text) in staged.events.iter().zip(&staged.texts) {
+        params.extend_from_slice(params![
             integer(recorded.position.get()),
             recorded.event.stream.as_str(),
             integer(recorded.event.seq.get()),
@@ -196,9 +199,26 @@ fn insert_event(tx: &mut dyn SqlTx, recorded: &Recorded, text: &EventText) -> Re
             recorded.format,
             text.meta.as_deref(),
             &text.body,
-        ],
-    )?;
+        ]);
+    }
+    let (many, rest) = params.as_chunks::<{ ROWS * COLUMNS }>();
+    for rows in many {
+        tx.execute(&MANY, rows)?;
+    }
+    for row in rest.chunks_exact(COLUMNS) {
+        tx.execute(&ONE, row)?;
+    }
     Ok(())
+}
+
+/// The statement that inserts so many events.
+fn insert_sql(rows: usize) -> String {
+    let params: Vec<_> = (1..=rows * COLUMNS).map(|number| format!("?{number}")).collect();
+    let rows: Vec<_> = params.chunks_exact(COLUMNS).map(|row| row.join(", ")).collect();
+    let rows = rows.join("), (");
+    format!(
+        "INSERT INTO persist_events (position, stream, seq, type, at, recorded_at, format, meta, body) VALUES ({rows})"
+    )
 }
 
 /// What is there, for staging a commit inside a transaction.
