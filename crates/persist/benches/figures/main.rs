@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p persist -- [ROW …] [--rounds N] [--seconds N] [--postgres] [--large]`
 //!
-//! The rows are `append`, `growth`, `reads` and `wal`; all without any named. Everyone is measured
+//! The rows are `append`, `growth`, `reads`, `fold` and `wal`; all without any named. Everyone is measured
 //! once a round, in turn, for so many seconds; the table holds the median of the rounds, and the
 //! lowest and the highest. A ratio is taken within a round, so that a machine that is slow for a
 //! while is slow for both; many short rounds (`--rounds 40 --seconds 0.1`) stand a restless machine
@@ -21,6 +21,7 @@
 )]
 
 mod append;
+mod fold;
 mod growth;
 mod machine;
 mod peers;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use postgres::Postgres;
 use table::Section;
 
-const ROWS: [&str; 4] = ["append", "growth", "reads", "wal"];
+const ROWS: [&str; 5] = ["append", "growth", "reads", "fold", "wal"];
 
 struct Arguments {
     rows: Vec<String>,
@@ -121,8 +122,7 @@ fn sections<'a>(arguments: &Arguments, folder: &Path, postgres: &'a Result<Postg
             "append" => sections.extend(append::sections(folder, postgres)),
             "growth" => sections.extend(growth::sections(folder, arguments.large)),
             "reads" => sections.extend(reads::sections(folder)),
-            // The place of the fold: `fold`, events a second that a replay of a long log shows to
-            // a fold, untyped and typed, beside `reads`, with the goals of 380,000 and 700,000.
+            "fold" => sections.push(fold::section(folder)),
             _ => sections.push(wal::section(folder)),
         }
     }

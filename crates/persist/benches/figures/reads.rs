@@ -42,10 +42,9 @@ pub fn sections(folder: &Path) -> Vec<Section<'static>> {
             })
         }),
         Contestant::new("bare rusqlite", move |time| {
-            const SQL: &str = "SELECT position, stream, seq, type, at, recorded_at, format, meta, body \
-                               FROM persist_events WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+            let sql = format!("{SELECT} WHERE stream = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
             rate(time, 1, || {
-                bare_page(&theirs, SQL, &[&same.stream().as_str(), &REVISION, &PAGE]);
+                bare_page(&theirs, &sql, &[&same.stream().as_str(), &REVISION, &PAGE]);
             })
         }),
     ];
@@ -58,9 +57,8 @@ pub fn sections(folder: &Path) -> Vec<Section<'static>> {
             })
         }),
         Contestant::new("bare rusqlite", move |time| {
-            const SQL: &str = "SELECT position, stream, seq, type, at, recorded_at, format, meta, body \
-                               FROM persist_events WHERE position > ?1 ORDER BY position LIMIT ?2";
-            rate(time, 1, || bare_page(&bare, SQL, &[&POSITION, &PAGE]))
+            let sql = format!("{SELECT} WHERE position > ?1 ORDER BY position LIMIT ?2");
+            rate(time, 1, || bare_page(&bare, &sql, &[&POSITION, &PAGE]))
         }),
     ];
     vec![
@@ -69,7 +67,9 @@ pub fn sections(folder: &Path) -> Vec<Section<'static>> {
     ]
 }
 
-/// The columns of an event as plain types.
+/// All columns of an event.
+pub const SELECT: &str = "SELECT position, stream, seq, type, at, recorded_at, format, meta, body FROM persist_events";
+/// The same as plain types.
 type Columns = (i64, String, i64, String, i64, i64, i64, Option<Value>, Value);
 
 fn bare_page(connection: &Connection, sql: &str, params: &[&dyn ToSql]) {
@@ -79,7 +79,7 @@ fn bare_page(connection: &Connection, sql: &str, params: &[&dyn ToSql]) {
     assert_eq!(black_box(page).len(), PAGE as usize);
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
+pub fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     let json = |text: &str| serde_json::from_str(text).unwrap();
     Ok((
         row.get(0)?,

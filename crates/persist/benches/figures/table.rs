@@ -46,7 +46,7 @@ impl<'a> Contestant<'a> {
         Self::new(format!("{name}: {why}"), |_| f64::NAN)
     }
 
-    /// What the ratio is to be.
+    /// What its ratio or, if it says so, its figure is to be.
     pub fn goal(self, goal: &'static str) -> Self {
         Self { goal, ..self }
     }
@@ -97,9 +97,9 @@ impl fmt::Display for Section<'_> {
             let ratios = self.ratios(contestant);
             if place > 0 && !ratios.is_empty() {
                 write!(f, "   {:22.2}", Spread::of(&ratios))?;
-                if !contestant.goal.is_empty() {
-                    write!(f, "   goal {}", contestant.goal)?;
-                }
+            }
+            if !contestant.goal.is_empty() {
+                write!(f, "   goal {}", contestant.goal)?;
             }
             writeln!(f)?;
         }
