@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::fs::stat;
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 use super::open::with_suffix;
 
@@ -14,8 +14,8 @@ pub(super) struct Files {
     files: [(PathBuf, Id); 2],
 }
 
-/// The device and the inode of a file; `None` if there is no file.
-type Id = Option<(u64, u64)>;
+/// The device (major, minor) and the inode of a file; `None` if there is no file.
+type Id = Option<(u32, u32, u64)>;
 
 impl Files {
     /// The database at `path` and its write-ahead log, both of which are open.
@@ -35,6 +35,9 @@ impl Files {
     }
 }
 
+/// Asks for the inode alone. Who asks for the times of a file, as `stat` does, makes the kernel note
+/// the time of the next write exactly, and the sync after that write has the inode to write as well.
 fn id(path: &Path) -> Id {
-    stat(path).ok().map(|found| (found.st_dev, found.st_ino))
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::INO).ok()?;
+    Some((found.stx_dev_major, found.stx_dev_minor, found.stx_ino))
 }
