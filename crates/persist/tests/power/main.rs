@@ -18,9 +18,10 @@ mod workload;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Instant;
 use std::{env, fs, process, thread};
 
-use common::{amount, append, committed, open, uses, with_totals};
+use common::{PATIENCE, amount, append, committed, open, uses, with_totals};
 use disk::{Disk, Image, Random, Survival};
 use persist::{Backend, SqlError, SqlReadExt, SqlStore, params};
 use tempfile::{TempDir, tempdir, tempdir_in};
@@ -199,6 +200,12 @@ fn child_fills_the_log() {
     let Some(folder) = folder() else { return };
     let store = open(&folder);
     in_turn(&store, (0..3).chain([LARGE]).chain(3..FEW));
+    // No commit waits for it: the writer's thread does it on its own time.
+    let database = folder.join("store.db");
+    let started = Instant::now();
+    while fs::metadata(&database).unwrap().len() < 4 << 20 && started.elapsed() < PATIENCE {
+        thread::yield_now();
+    }
     say("done");
 }
 
