@@ -7,7 +7,6 @@
 //! Write, read, fold, follow. Beside this crate it takes `serde` with its `derive` feature.
 //!
 //! ```
-//! use std::path::Path;
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
@@ -29,7 +28,7 @@
 //! # let folder = tempfile::tempdir()?;
 //! # std::env::set_current_dir(folder.path())?;
 //! // Made if it is not there. The store is a handle: clones of it are cheap, and share it.
-//! let store = SqlStore::open(Path::new("shop.db"), Options::default())?;
+//! let store = SqlStore::open("shop.db", Options::default())?;
 //! let orders = StreamName::new("orders")?;
 //!
 //! // Write. What returned is on the disk, with its place in the stream and in the store. The log

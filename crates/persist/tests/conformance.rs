@@ -42,8 +42,8 @@ fn memory() -> Subject {
 fn sqlite() -> Subject {
     let folder = tempfile::tempdir().unwrap();
     Subject::new(move || Started {
-        backend: Arc::new(SqlStore::open(&folder.path().join("store.db"), Options::default()).unwrap()),
-        blobs: Arc::new(FolderBlobs::open(&folder.path().join("blobs")).unwrap()),
+        backend: Arc::new(SqlStore::open(folder.path().join("store.db"), Options::default()).unwrap()),
+        blobs: Arc::new(FolderBlobs::open(folder.path().join("blobs")).unwrap()),
     })
 }
 

@@ -68,7 +68,7 @@ fn a_reader_that_hangs_fills_the_log_and_not_the_disk() {
         wal_limit: LIMIT,
         ..Options::default()
     };
-    let store = SqlStore::open(&folder.path().join("store.db"), options).unwrap();
+    let store = SqlStore::open(folder.path().join("store.db"), options).unwrap();
     append(&store).unwrap();
     let (hangs, is_hanging) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();

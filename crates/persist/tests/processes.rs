@@ -95,7 +95,7 @@ fn child_is_superseded() {
         other => panic!("{other:?}"),
     }
     drop(store);
-    match SqlStore::open(&folder.join("store.db"), common::with_totals()).map(drop) {
+    match SqlStore::open(folder.join("store.db"), common::with_totals()).map(drop) {
         Err(OpenError::ProjectionMismatch { stored, own }) => say(format!("{stored}, not {own}")),
         other => panic!("{other:?}"),
     }
@@ -155,7 +155,7 @@ fn subscriptions_see_the_commits_of_all_processes() {
 }
 
 fn open_model(folder: &Path) -> SqlStore {
-    SqlStore::open(&folder.join("model.db"), Options::default()).unwrap()
+    SqlStore::open(folder.join("model.db"), Options::default()).unwrap()
 }
 
 /// A child: follows the store into a read model, with its checkpoint in the model's own commits.

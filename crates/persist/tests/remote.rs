@@ -253,7 +253,7 @@ fn a_child_ends_with_the_last_handle_after_what_it_was_given() {
         assert!(Instant::now() < deadline, "the child is still there");
         thread::sleep(Duration::from_millis(5));
     }
-    let store = SqlStore::open(&folder.path().join("store.db"), Options::default()).unwrap();
+    let store = SqlStore::open(folder.path().join("store.db"), Options::default()).unwrap();
     assert_eq!(store.head().unwrap(), Position::FIRST);
 }
 

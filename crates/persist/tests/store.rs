@@ -187,7 +187,7 @@ fn shutdown_performs_what_waits_and_refuses_what_comes() {
 #[test]
 fn the_write_ahead_log_is_written_back_between_batches() {
     let folder = tempdir().unwrap();
-    let store = SqlStore::open(&folder.path().join("store.db"), Options::default()).unwrap();
+    let store = SqlStore::open(folder.path().join("store.db"), Options::default()).unwrap();
     // 15 MiB pass through a log that checkpoints keep smaller.
     for _ in 0..15 {
         let events = (0..10)

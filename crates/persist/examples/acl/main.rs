@@ -5,7 +5,6 @@
 mod acl;
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 
 use persist::{AsOf, Backend, Hub, Options, SqlStore, project};
@@ -14,7 +13,7 @@ use self::acl::{Access, audit, can, grant, grants, principals, revoke, stream, v
 
 fn main() -> Result<(), Box<dyn Error>> {
     let store = match std::env::args_os().nth(1) {
-        Some(path) => SqlStore::open(Path::new(&path), Options::default())?,
+        Some(path) => SqlStore::open(path, Options::default())?,
         None => SqlStore::in_memory(Options::default())?,
     };
     println!("at the start: {:?} may deploy", grants(&store, "deploy")?);

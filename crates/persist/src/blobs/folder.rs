@@ -19,7 +19,7 @@ pub struct FolderBlobs {
 
 impl FolderBlobs {
     /// Opens the folder, or makes it.
-    pub fn open(folder: &Path) -> Result<Self, Error> {
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
         let folder = std::path::absolute(folder)?;
         if !folder.is_dir() {
             fs::create_dir_all(&folder)?;
@@ -92,11 +92,11 @@ mod tests {
     #[test]
     fn bytes_come_back_and_are_kept_once() {
         let folder = tempdir().unwrap();
-        let blobs = FolderBlobs::open(&folder.path().join("blobs")).unwrap();
+        let blobs = FolderBlobs::open(folder.path().join("blobs")).unwrap();
         let cid = blobs.put(b"bytes", "text/plain").unwrap();
         assert_eq!(cid, "277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9");
         assert_eq!(blobs.put(b"bytes", "image/png").unwrap(), cid);
-        let reopened = FolderBlobs::open(&folder.path().join("blobs")).unwrap();
+        let reopened = FolderBlobs::open(folder.path().join("blobs")).unwrap();
         assert_eq!(reopened.get(&cid).unwrap().unwrap(), b"bytes");
         assert_eq!(fs::read_dir(folder.path().join("blobs")).unwrap().count(), 1);
     }
@@ -105,7 +105,7 @@ mod tests {
     fn a_content_id_is_no_path() {
         let folder = tempdir().unwrap();
         fs::write(folder.path().join("secret"), "x").unwrap();
-        let blobs = FolderBlobs::open(&folder.path().join("blobs")).unwrap();
+        let blobs = FolderBlobs::open(folder.path().join("blobs")).unwrap();
         for cid in ["../secret", "", ".", &"F".repeat(64), &"é".repeat(32)] {
             assert_eq!(blobs.get(cid).unwrap(), None);
             assert!(!blobs.has(cid).unwrap());

@@ -96,7 +96,7 @@ pub fn with_totals() -> Options {
 }
 
 pub fn open(folder: &Path) -> SqlStore {
-    SqlStore::open(&folder.join("store.db"), with_totals()).unwrap()
+    SqlStore::open(folder.join("store.db"), with_totals()).unwrap()
 }
 
 pub fn in_memory() -> SqlStore {

@@ -229,7 +229,7 @@ fn nothing_is_lost_when_the_power_fails_while_the_log_is_written_back_by_itself(
 /// Opens a store on a failing disk. `strace` counts calls for each thread, so that the opening may
 /// meet a fault before the writer does.
 fn open_again(folder: &Path) -> SqlStore {
-    SqlStore::open(&folder.join("store.db"), with_totals()).unwrap_or_else(|_| open(folder))
+    SqlStore::open(folder.join("store.db"), with_totals()).unwrap_or_else(|_| open(folder))
 }
 
 /// A child whose disk fails a sync: commits and a checkpoint, as far as the store goes on.

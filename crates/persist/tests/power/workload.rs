@@ -139,7 +139,7 @@ fn ensure(holds: bool, law: impl FnOnce() -> String) -> Law {
 /// Opens the store in `folder` and checks that every commit that was asked for is there whole or
 /// not at all, that those acknowledged are there, and that the store goes on.
 pub fn check(folder: &Path, acknowledged: &BTreeSet<u64>, asked: &BTreeSet<u64>) -> Law {
-    let store = SqlStore::open(&folder.join("store.db"), with_totals())?;
+    let store = SqlStore::open(folder.join("store.db"), with_totals())?;
     let head = store.head()?;
     let events = log::all_events(&store, Position::ZERO).collect::<Result<Vec<_>, _>>()?;
     check_places(&events, head)?;

@@ -123,12 +123,12 @@ struct Inner {
 
 impl SqlStore {
     /// Opens the store at `path`, or makes it.
-    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         Self::open_with(path, OpenMode::CreateIfMissing, options)
     }
 
     /// Opens the store at `path`. Blocks, for as long as a replay takes if projections are adopted.
-    pub fn open_with(path: &Path, mode: OpenMode, options: Options) -> Result<Self, OpenError> {
+    pub fn open_with(path: impl AsRef<Path>, mode: OpenMode, options: Options) -> Result<Self, OpenError> {
         let path = std::path::absolute(path).map_err(OpenError::Io)?;
         Self::start(Location::File(path), mode, options)
     }
