@@ -1,9 +1,8 @@
 //! What a writer hands over, and what comes back.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::protocol::wire::present;
 use crate::{ExpectedRevision, Key, NewEvent, Position, Recorded, Revision, StreamName};
 
 /// Events for one stream, which get contiguous revisions.
@@ -210,6 +209,11 @@ pub struct Decision<T> {
     pub commit: Commit,
     /// What to answer.
     pub value: T,
+}
+
+/// A field that is there, even if it is null.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// What became of a commit.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::commit::present;
 use crate::{
     Committed, Conflict, Error, ExpectedRevision, InvalidInput, Key, Outcome, Page, Position, RawEvent, Receipt,
     Revision, StoreIdentity, StreamName, page,
@@ -243,11 +244,6 @@ struct Stored<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     data: Option<&'a RawValue>,
-}
-
-/// A field that is there, even if it is null.
-pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Events<'a> {
