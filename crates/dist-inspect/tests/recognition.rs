@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::Cursor;
-
-use dist_inspect::{Format, Limits, Report, Severity, Verdict, inspect};
+use dist_inspect::{Context, Format, Limits, Report, Severity, Verdict, inspect};
 use dist_model::Platform;
 use proptest::prelude::*;
 
 fn look(name: &str, bytes: &[u8]) -> Report {
-    inspect(&mut Cursor::new(bytes), name, &Limits::default()).unwrap()
+    inspect(&bytes, name, &Context::default()).unwrap().report
 }
 
 /// A zip of empty members.
@@ -146,17 +144,21 @@ fn a_nested_payload_is_a_warning() {
 #[test]
 fn a_cut_or_huge_directory_is_a_finding() {
     let whole = zip(&["AndroidManifest.xml", "classes.dex"]);
-    assert_eq!(look("a.apk", &whole[..whole.len() - 30]).findings[0].code, "zip.broken");
+    assert_eq!(
+        look("a.apk", &whole[..whole.len() - 30]).findings[0].code,
+        "archive.broken"
+    );
     let few = Limits {
-        zip_entries: 1,
+        entries: 1,
         ..Limits::default()
     };
     let short = Limits {
-        zip_directory_bytes: 60,
+        directory_bytes: 60,
         ..Limits::default()
     };
-    for (limits, code) in [(few, "zip.too_many_entries"), (short, "zip.directory_too_long")] {
-        let report = inspect(&mut Cursor::new(&whole), "a.apk", &limits).unwrap();
+    for (limits, code) in [(few, "archive.too_many_entries"), (short, "archive.directory_too_long")] {
+        let context = Context { limits, now: 0 };
+        let report = inspect(&whole, "a.apk", &context).unwrap().report;
         assert_eq!((report.findings[0].code, report.verdict), (code, Verdict::Failed));
     }
 }

@@ -1,25 +1,15 @@
-//! Archives that are for no platform in particular.
+//! Tars, compressed or not.
 
 use super::{Otherwise, Row, nothing_more};
 use crate::Format;
-use crate::sample::Sample;
-
-pub(super) static ZIP: Row = Row {
-    format: Format::Zip,
-    package_type: "zip",
-    content_type: "application/zip",
-    extensions: &["zip"],
-    recognises: |sample| sample.zip.is_some(),
-    otherwise: Otherwise::Bytes("zip.bad_magic", "The file is named like a zip, and is none."),
-    describe: nothing_more,
-};
+use crate::subject::Subject;
 
 pub(super) static TAR_GZ: Row = Row {
     format: Format::Tar,
     package_type: "tar.gz",
     content_type: "application/gzip",
     extensions: &["tar.gz", "tgz"],
-    recognises: |sample| sample.is_named(TAR_GZ.extensions) && sample.starts_with(b"\x1F\x8B"),
+    recognises: |subject| subject.is_named(TAR_GZ.extensions) && subject.starts_with(b"\x1F\x8B"),
     otherwise: Otherwise::Bytes(
         "tar.not_gzip",
         "The file is named like a gzipped tar, and is not gzipped.",
@@ -32,7 +22,7 @@ pub(super) static TAR_XZ: Row = Row {
     package_type: "tar.xz",
     content_type: "application/x-xz",
     extensions: &["tar.xz", "txz"],
-    recognises: |sample| sample.is_named(TAR_XZ.extensions) && sample.starts_with(b"\xFD7zXZ\0"),
+    recognises: |subject| subject.is_named(TAR_XZ.extensions) && subject.starts_with(b"\xFD7zXZ\0"),
     otherwise: Otherwise::Bytes("tar.not_xz", "The file is named like a tar in xz, and is not in xz."),
     describe: nothing_more,
 };
@@ -42,7 +32,7 @@ pub(super) static TAR_ZST: Row = Row {
     package_type: "tar.zst",
     content_type: "application/zstd",
     extensions: &["tar.zst", "tzst"],
-    recognises: |sample| sample.is_named(TAR_ZST.extensions) && sample.starts_with(b"\x28\xB5\x2F\xFD"),
+    recognises: |subject| subject.is_named(TAR_ZST.extensions) && subject.starts_with(b"\x28\xB5\x2F\xFD"),
     otherwise: Otherwise::Bytes(
         "tar.not_zstd",
         "The file is named like a tar in zstd, and is not in zstd.",
@@ -55,7 +45,7 @@ pub(super) static TAR_BZ2: Row = Row {
     package_type: "tar.bz2",
     content_type: "application/x-bzip2",
     extensions: &["tar.bz2", "tbz2"],
-    recognises: |sample| sample.is_named(TAR_BZ2.extensions) && sample.starts_with(b"BZh"),
+    recognises: |subject| subject.is_named(TAR_BZ2.extensions) && subject.starts_with(b"BZh"),
     otherwise: Otherwise::Bytes(
         "tar.not_bzip2",
         "The file is named like a tar in bzip2, and is not in bzip2.",
@@ -68,13 +58,13 @@ pub(super) static TAR: Row = Row {
     package_type: "tar",
     content_type: "application/x-tar",
     extensions: &["tar"],
-    recognises: |sample| sample.has_at(257, b"ustar"),
+    recognises: |subject| subject.has_at(257, b"ustar"),
     otherwise: Otherwise::Bytes("tar.bad_magic", "The file is named like a tar, and is none."),
     describe: nothing_more,
 };
 
 /// Whether it is a tar, in whatever compression.
-pub(super) fn is_tar(sample: &Sample) -> bool {
+pub(super) fn is_tar(subject: &Subject<'_>) -> bool {
     let magics: [&[u8]; 4] = [b"\x1F\x8B", b"\xFD7zXZ\0", b"\x28\xB5\x2F\xFD", b"BZh"];
-    (TAR.recognises)(sample) || magics.iter().any(|magic| sample.starts_with(magic))
+    (TAR.recognises)(subject) || magics.iter().any(|magic| subject.starts_with(magic))
 }
