@@ -1,5 +1,8 @@
 //! Archives and compressed streams, read by position within a [`Budget`](crate::Budget).
 
+pub mod ar;
+pub mod compress;
+pub mod tar;
 pub mod zip;
 
 use crate::refusal::shown;
