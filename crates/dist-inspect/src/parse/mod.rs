@@ -1,7 +1,13 @@
 //! Structures that several formats have inside. Each parser is bounded by what it is given, and by
 //! the limits of a [`Budget`](crate::Budget) where a little input can claim much.
 
+pub mod asn1;
+pub mod cms;
+pub mod elf;
+pub mod macho;
+pub mod picture;
 pub mod plist;
+pub mod x509;
 pub mod xml;
 
 /// The bytes of a text file as text: UTF-16 where a byte order mark says so, else UTF-8; what is
