@@ -33,6 +33,8 @@ const WORDS: &[(&str, &str)] = &[
     ("armv7", "arm"),
     ("armv7l", "arm"),
     ("armv7s", "arm"),
+    ("armv7k", "arm"),
+    ("arm64_32", "arm"),
     ("armv7hl", "arm"),
     ("riscv64", "riscv64"),
     ("riscv", "riscv64"),

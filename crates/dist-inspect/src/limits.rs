@@ -43,7 +43,7 @@ impl Default for Limits {
             member_bytes: 64 << 20,
             total_bytes: 16 << 30,
             nodes: 200_000,
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
         }
     }
 }

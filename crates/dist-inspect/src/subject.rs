@@ -29,6 +29,7 @@ pub(crate) struct Subject<'a> {
     /// What is left to spend on it.
     pub(crate) budget: &'a Budget,
     /// The time, in milliseconds since the Unix epoch.
+    #[allow(dead_code, reason = "for formats with profiles and certificates")]
     pub(crate) now: i64,
 }
 
@@ -62,7 +63,7 @@ impl<'a> Subject<'a> {
             };
         }
         if let Some(zip) = subject.zip() {
-            subject.markers = zip.members().flat_map(|member| Marker::of(member.name)).collect();
+            subject.markers = zip.members().filter_map(|member| Marker::of(member.name)).collect();
         }
         Ok(subject)
     }

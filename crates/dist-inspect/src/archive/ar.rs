@@ -9,7 +9,7 @@ use crate::{Budget, Refusal};
 /// How an `ar` starts.
 pub const MAGIC: &[u8] = b"!<arch>\n";
 
-const HEADER: u64 = 60;
+const HEADER: usize = 60;
 
 /// A member of an `ar`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refu
         if members.len() as u64 >= limits.entries {
             return Err(Refusal::TooManyEntries { limit: limits.entries });
         }
-        let mut header = [0; HEADER as usize];
+        let mut header = [0; HEADER];
         source.read_exact_at(offset, &mut header)?;
         let (name, size, end) = (&header[..16], &header[48..58], &header[58..]);
         let size = std::str::from_utf8(size)
@@ -58,7 +58,7 @@ pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refu
         let (Some(size), b"`\n") = (size, end) else {
             return Err(Refusal::Broken(format!("there is no header at {offset}")));
         };
-        let start = offset + HEADER;
+        let start = offset + HEADER as u64;
         let end = start.checked_add(size).filter(|end| *end <= source.len());
         let end = end.ok_or(Refusal::Truncated)?;
         let name = name.trim_ascii_end();

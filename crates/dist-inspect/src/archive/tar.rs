@@ -285,7 +285,7 @@ fn leads_out(name: &[u8], target: &[u8]) -> bool {
     if target.starts_with(b"/") {
         return true;
     }
-    let mut depth = name.iter().filter(|byte| **byte == b'/').count();
+    let mut depth = name.split(|byte| *byte == b'/').count() - 1;
     for part in target.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}

@@ -21,7 +21,7 @@ const DEFLATED: u16 = 8;
 /// What a local header has before its name.
 const LOCAL_HEADER: usize = 30;
 /// The end of the directory before its comment.
-const END_RECORD: u64 = 22;
+const END_RECORD: usize = 22;
 /// How much is read from the source at once.
 const READ: usize = 64 << 10;
 
@@ -279,7 +279,7 @@ impl<'a> Zip<'a> {
 
     /// Whether the record that ends the directory is whole, and the only part of its archive.
     fn check_end(&mut self) -> Result<(), Refusal> {
-        let mut end = [0; END_RECORD as usize];
+        let mut end = [0; END_RECORD];
         self.source.read_exact_at(self.directory.end, &mut end)?;
         let [disk, first_disk] = [u16_at(&end, 4), u16_at(&end, 6)];
         let comment = u64::from(u16_at(&end, 20));
@@ -288,7 +288,7 @@ impl<'a> Zip<'a> {
             self.faults
                 .note(Refusal::Broken("it is one part of several".to_owned()));
         }
-        if self.directory.end + END_RECORD + comment > self.source.len() {
+        if self.directory.end + END_RECORD as u64 + comment > self.source.len() {
             self.faults
                 .note(Refusal::Broken("its comment is longer than the file".to_owned()));
         }

@@ -1,8 +1,7 @@
 //! iOS apps.
 
 use super::{Marker, Otherwise, Row};
-use crate::subject::Subject;
-use crate::{Format, Inspection, Refusal};
+use crate::Format;
 
 pub(super) static IPA: Row = Row {
     format: Format::Ipa,
@@ -18,17 +17,14 @@ pub(super) static IPA: Row = Row {
         lacking: "ipa.no_app",
         sentence: "An IPA has an app in Payload/, and this zip has none.",
     },
-    describe,
+    describe: |subject, inspection| {
+        if !subject.zips(&[Marker::IosApp]) {
+            inspection.report.warning(
+                "ipa.payload_nested",
+                "The Payload folder is inside another folder; some tools read that, iOS does not.",
+                "Pack the archive from inside the folder, so that Payload/ is at its top.",
+            );
+        }
+        Ok(())
+    },
 };
-
-fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
-    let report = &mut inspection.report;
-    if !subject.zips(&[Marker::IosApp]) {
-        report.warning(
-            "ipa.payload_nested",
-            "The Payload folder is inside another folder; some tools read that, iOS does not.",
-            "Pack the archive from inside the folder, so that Payload/ is at its top.",
-        );
-    }
-    Ok(())
-}

@@ -1,6 +1,6 @@
 //! macOS apps in zips and tars.
 
-use super::tar::is_tar;
+use super::tar::{self, is_tar, starts_with_mac_app};
 use super::{Marker, Otherwise, Row, nothing_more};
 use crate::Format;
 
@@ -18,16 +18,16 @@ pub(super) static APP_ZIP: Row = Row {
     describe: nothing_more,
 };
 
-/// Told from other tars by name, since their members are compressed.
+/// Told from other tars by name, or by the members that come first.
 pub(super) static APP_TAR: Row = Row {
     format: Format::AppTar,
     package_type: "app.tar",
     content_type: "application/octet-stream",
     extensions: &["app.tar", "app.tar.gz", "app.tar.xz", "app.tar.bz2", "app.tar.zst"],
-    recognises: |subject| subject.is_named(APP_TAR.extensions) && is_tar(subject),
+    recognises: |subject| (subject.is_named(APP_TAR.extensions) && is_tar(subject)) || starts_with_mac_app(subject),
     otherwise: Otherwise::Bytes(
         "app_tar.not_a_tar",
         "The file is named like a macOS app in a tar, and is no tar.",
     ),
-    describe: nothing_more,
+    describe: tar::describe,
 };

@@ -22,6 +22,7 @@ mod zip;
 
 use serde_json::Map;
 
+use crate::archive::zip::Zip;
 use crate::source::Source;
 use crate::subject::Subject;
 use crate::{Budget, Finding, Format, Inspection, Refusal, Report, Severity, Verdict, name};
@@ -107,7 +108,7 @@ pub(crate) fn judge(source: &dyn Source, name: &str, budget: &Budget, now: i64) 
         content_type,
     };
     let mut inspection = Inspection { report, icon: None };
-    for fault in subject.zip().into_iter().flat_map(|zip| zip.faults()) {
+    for fault in subject.zip().into_iter().flat_map(Zip::faults) {
         inspection.report.refuse(fault);
     }
     match found.map_or(Ok(()), |row| (row.describe)(&subject, &mut inspection)) {
@@ -147,9 +148,13 @@ fn objection(subject: &Subject<'_>, found: Option<&Row>) -> Option<Finding> {
         return Some(refusal.finding());
     }
     let claimed = claimed(subject)?;
-    // Whatever is packed in a zip is also a zip.
-    let is_zip = claimed.format == Format::Zip && subject.zip.is_some();
-    if is_zip || found.is_some_and(|row| row.format == claimed.format) {
+    // Whatever is packed in a zip is also a zip, and an app in a tar is in a tar.
+    let is_kind = |row: &Row| match claimed.format {
+        Format::Tar => matches!(row.format, Format::Tar | Format::AppTar),
+        Format::Zip => subject.zip.is_some(),
+        format => row.format == format,
+    };
+    if found.is_some_and(is_kind) {
         return None;
     }
     let (code, sentence) = match claimed.otherwise {

@@ -114,7 +114,7 @@ impl<'a> Value<'a> {
 }
 
 /// Values that stand one after the other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Values<'a>(&'a [u8]);
 
 impl<'a> Values<'a> {

@@ -17,6 +17,10 @@ pub mod command {
     pub const VERSION_MIN_MACOS: u32 = 0x24;
     /// The oldest iOS.
     pub const VERSION_MIN_IOS: u32 = 0x25;
+    /// The oldest tvOS.
+    pub const VERSION_MIN_TVOS: u32 = 0x2F;
+    /// The oldest watchOS.
+    pub const VERSION_MIN_WATCHOS: u32 = 0x30;
     /// Which pages the store encrypts.
     pub const ENCRYPTION_INFO: u32 = 0x21;
     /// The same for 64 bits.
@@ -69,7 +73,7 @@ impl Slice<'_> {
     }
 
     /// The oldest version of the system, as in `13.0`, and the platform by Apple's number where it is
-    /// told: 1 is macOS, 2 iOS, 6 Mac Catalyst, 7 the simulator of iOS.
+    /// told: 1 is macOS, 2 iOS, 3 tvOS, 4 watchOS, 6 Mac Catalyst, 7 the simulator of iOS.
     pub fn min_os(&self) -> Option<(Option<u32>, String)> {
         let version = |packed: u32| match (packed >> 16, packed >> 8 & 0xFF, packed & 0xFF) {
             (major, minor, 0) => format!("{major}.{minor}"),
@@ -78,7 +82,12 @@ impl Slice<'_> {
         if let Some(bytes) = self.command(command::BUILD_VERSION) {
             return Some((self.u32(bytes, 0), version(self.u32(bytes, 4)?)));
         }
-        let old = [(command::VERSION_MIN_MACOS, 1), (command::VERSION_MIN_IOS, 2)];
+        let old = [
+            (command::VERSION_MIN_MACOS, 1),
+            (command::VERSION_MIN_IOS, 2),
+            (command::VERSION_MIN_TVOS, 3),
+            (command::VERSION_MIN_WATCHOS, 4),
+        ];
         old.iter().find_map(|(kind, platform)| {
             let packed = self.u32(self.command(*kind)?, 0)?;
             Some((Some(*platform), version(packed)))
@@ -177,23 +186,21 @@ fn read_slice<'a>(section: Section<'a>, budget: &Budget) -> Result<Slice<'a>, Re
 
 /// Apple's name of a processor.
 fn arch(cpu: u32, variant: u32) -> Option<&'static str> {
-    const BITS_64: u32 = 0x0100_0000;
-    const BITS_64_32: u32 = 0x0200_0000;
     // The highest byte tells capabilities.
     match (cpu, variant & 0x00FF_FFFF) {
-        (7, _) => Some("i386"),
-        (cpu, 8) if cpu == 7 | BITS_64 => Some("x86_64h"),
-        (cpu, _) if cpu == 7 | BITS_64 => Some("x86_64"),
-        (cpu, 2) if cpu == 12 | BITS_64 => Some("arm64e"),
-        (cpu, _) if cpu == 12 | BITS_64 => Some("arm64"),
-        (cpu, _) if cpu == 12 | BITS_64_32 => Some("arm64_32"),
-        (12, 6) => Some("armv6"),
-        (12, 9) => Some("armv7"),
-        (12, 11) => Some("armv7s"),
-        (12, 12) => Some("armv7k"),
-        (12, _) => Some("arm"),
-        (18, _) => Some("ppc"),
-        (cpu, _) if cpu == 18 | BITS_64 => Some("ppc64"),
+        (0x0000_0007, _) => Some("i386"),
+        (0x0100_0007, 8) => Some("x86_64h"),
+        (0x0100_0007, _) => Some("x86_64"),
+        (0x0100_000C, 2) => Some("arm64e"),
+        (0x0100_000C, _) => Some("arm64"),
+        (0x0200_000C, _) => Some("arm64_32"),
+        (0x0000_000C, 6) => Some("armv6"),
+        (0x0000_000C, 9) => Some("armv7"),
+        (0x0000_000C, 11) => Some("armv7s"),
+        (0x0000_000C, 12) => Some("armv7k"),
+        (0x0000_000C, _) => Some("arm"),
+        (0x0000_0012, _) => Some("ppc"),
+        (0x0100_0012, _) => Some("ppc64"),
         _ => None,
     }
 }

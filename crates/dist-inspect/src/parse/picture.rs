@@ -24,7 +24,7 @@ pub fn icon(bytes: &[u8], budget: &Budget) -> Result<Icon, Refusal> {
     let picture = if bytes.starts_with(b"RIFF") {
         read_webp(bytes, budget)?
     } else if let Some(plain) = plain_png(bytes) {
-        read_png(&plain, budget)?.from_apple()
+        read_png(&plain, budget)?.without_apple_order()
     } else {
         read_png(bytes, budget)?
     };
@@ -128,7 +128,7 @@ fn write_chunk(png: &mut Vec<u8>, name: &[u8], contents: &[u8]) -> Option<()> {
 
 impl Picture {
     /// Apple's pixels are blue, green, red, and multiplied by their opacity.
-    fn from_apple(mut self) -> Self {
+    fn without_apple_order(mut self) -> Self {
         for pixel in &mut self.pixels {
             let [blue, green, red, alpha] = *pixel;
             *pixel = divided([red, green, blue, alpha].map(u32::from));

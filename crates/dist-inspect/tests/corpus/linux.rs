@@ -14,7 +14,7 @@ pub static JUDGE: Judge = Judge {
 
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match key {
-        "arch" if found.report.format == Format::Appimage => archs(expected, found),
+        "arch" if found.report.format == Format::Appimage => Some(archs(expected, found)),
         _ => None,
     }
 }

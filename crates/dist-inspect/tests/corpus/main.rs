@@ -10,6 +10,7 @@ mod apple;
 mod compare;
 mod generic;
 mod linux;
+mod parsers;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,11 @@ fn main() {
             Trial::test(fixture.path.clone(), move || check(at, fixture)),
             Trial::test(format!("cut short: {}", fixture.path), move || check_cut(at, fixture)),
         ]
+    }));
+    trials.extend(fixtures.iter().filter_map(|fixture| {
+        let parse = parsers::parser(fixture)?;
+        let read = move || parse(fixture, &std::fs::read(at.join(&fixture.path))?);
+        Some(Trial::test(format!("parsed: {}", fixture.path), read))
     }));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -18,7 +18,7 @@ pub static JUDGE: Judge = Judge {
 
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match key {
-        "arch" if found.report.format == Format::Pe => archs(expected, found),
+        "arch" if found.report.format == Format::Pe => Some(archs(expected, found)),
         _ => None,
     }
 }
