@@ -3,6 +3,7 @@
 
 pub mod asn1;
 pub mod cms;
+mod date;
 pub mod elf;
 pub mod macho;
 pub mod picture;

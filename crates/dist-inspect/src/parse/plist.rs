@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::date::days;
 use super::xml::{self, Element};
 use crate::{Budget, Refusal};
 
@@ -205,18 +206,9 @@ fn date(text: &str) -> Option<i64> {
     let (year, month, day) = (next()?, next()?, next()?);
     let (hour, minute, second) = (next()?, next()?, next()?);
     let is_date = (0..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
-    is_date.then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
-/// The days from the Unix epoch to a day of the Gregorian calendar.
-/// See <https://howardhinnant.github.io/date_algorithms.html#days_from_civil>.
-pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    // 60 is a leap second.
+    let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
+    (is_date && is_time).then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {
@@ -494,10 +486,9 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_of_the_calendar() {
-        assert_eq!(days(1970, 1, 1), 0);
-        assert_eq!(days(2000, 2, 29), 11_016);
+    fn dates_are_in_seconds() {
         assert_eq!(date("2026-01-31T09:30:00Z"), Some(1_769_851_800));
         assert_eq!(date("2026-13-31T09:30:00Z"), None);
+        assert_eq!(date("2026-01-31T9223372036854775807:30:00Z"), None);
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::asn1::{Value, Values, first, malformed, tag};
-use super::plist::days;
+use super::date::days;
 use crate::Refusal;
 
 /// A certificate.
