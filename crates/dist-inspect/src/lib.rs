@@ -1,43 +1,60 @@
 //! What an artifact is.
 //!
-//! [`inspect`] reads as little of a file as tells its kind, by position, and answers a [`Report`]:
-//! platform, format, facts, and findings that say what is wrong and what to do. A file that is
-//! not what its name claims is a finding, not an error; an error means that the file could not be
-//! read. Whatever the bytes are, it neither panics nor reads beyond its [`Limits`].
+//! [`inspect`] reads as little of a file as tells what it is, by position, and answers an
+//! [`Inspection`]: a [`Report`] of platform, format, facts, and findings that say what is wrong and
+//! what to do, and the icon. A file that is not what its name claims is a finding, not an error; an
+//! error means that the file could not be read. Whatever the bytes are, it neither panics nor takes
+//! more than its [`Limits`].
 //!
 //! ```
-//! use std::io::Cursor;
-//! use dist_inspect::{Format, Limits, Verdict, inspect};
+//! use dist_inspect::{Context, Format, Verdict, inspect};
 //! use dist_model::Platform;
 //!
-//! let rpm = b"\xed\xab\xee\xdb\x03\x00";
-//! let report = inspect(&mut Cursor::new(rpm), "acme-2.4.0-1.x86_64.rpm", &Limits::default())?;
+//! let context = Context { now: 1_767_225_600_000, ..Context::default() };
+//! let rpm = b"\xed\xab\xee\xdb\x03\x00".to_vec();
+//! let report = inspect(&rpm, "acme-2.4.0-1.x86_64.rpm", &context)?.report;
 //! assert_eq!((report.platform, report.format), (Some(Platform::Linux), Format::Rpm));
 //!
-//! let page = b"<html>404 Not Found</html>";
-//! let report = inspect(&mut Cursor::new(page), "acme.apk", &Limits::default())?;
+//! let page = b"<html>404 Not Found</html>".to_vec();
+//! let report = inspect(&page, "acme.apk", &context)?.report;
 //! assert_eq!(report.verdict, Verdict::Failed);
 //! assert_eq!(report.findings[0].code, "apk.not_a_zip");
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What is deliberately absent: I/O other than on the file given, clocks, and comparisons with
-//! other releases, which are the service's.
+//! What is deliberately absent: I/O other than on the file given, the time of day, and comparisons
+//! with other releases, which are the service's.
 
-mod archive;
+pub mod arch;
+pub mod archive;
 mod formats;
 mod limits;
 mod name;
+pub mod parse;
+mod refusal;
 mod report;
-mod sample;
+pub mod source;
+mod subject;
 
-use std::io::{Read, Seek};
+pub use limits::{Budget, Limits};
+pub use refusal::Refusal;
+pub use report::{Finding, Format, Icon, Inspection, Report, Severity, Verdict, agrees};
+pub use source::{FileSource, Source};
 
-pub use limits::Limits;
-pub use report::{Finding, Format, Report, Severity, Verdict, agrees};
+/// What an inspection needs to know besides the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context {
+    /// What it may take.
+    pub limits: Limits,
+    /// The time, in milliseconds since the Unix epoch, by which profiles and certificates expire.
+    pub now: i64,
+}
 
-/// Inspects `file`, which is named `name`, from its start, wherever it stands.
-pub fn inspect(file: &mut (impl Read + Seek), name: &str, limits: &Limits) -> std::io::Result<Report> {
-    let sample = sample::Sample::take(file, name, limits)?;
-    Ok(formats::judge(&sample))
+/// Inspects `source`, a file that is named `name`.
+///
+/// # Errors
+/// Where the file cannot be read. Whatever is wrong with its bytes is in the report.
+pub fn inspect(source: &dyn Source, name: &str, context: &Context) -> std::io::Result<Inspection> {
+    let budget = Budget::new(&context.limits);
+    Ok(formats::judge(source, name, &budget, context.now)?)
 }

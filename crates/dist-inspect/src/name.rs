@@ -4,6 +4,8 @@
 
 use dist_model::Platform;
 
+use crate::arch;
+
 /// Words for platforms, after [`words`].
 const PLATFORMS: &[(&str, Platform)] = &[
     ("linux", Platform::Linux),
@@ -17,44 +19,24 @@ const PLATFORMS: &[(&str, Platform)] = &[
     ("win", Platform::Windows),
 ];
 
-/// Words for processors, after [`words`].
-const PROCESSORS: &[(&str, &str)] = &[
-    ("x8664", "x86_64"),
-    ("amd64", "x86_64"),
-    ("x64", "x86_64"),
-    ("arm64", "arm64"),
-    ("aarch64", "arm64"),
-    ("x86", "x86"),
-    ("i386", "x86"),
-    ("i586", "x86"),
-    ("i686", "x86"),
-    ("386", "x86"),
-    ("arm", "arm"),
-    ("armhf", "arm"),
-    ("armv6", "arm"),
-    ("armv7", "arm"),
-    ("riscv64", "riscv64"),
-    ("universal", "universal"),
-    ("universal2", "universal"),
-];
-
 /// The platform that a name in lower case spells, if it spells exactly one.
 pub(crate) fn platform(name: &str) -> Option<Platform> {
     // Android's targets are named after Linux, and are none.
     if words(name).any(|word| word == "android") {
         return None;
     }
-    the_one(name, PLATFORMS)
+    let known = |word: &str| PLATFORMS.iter().find(|(known, _)| *known == word);
+    the_one(words(name).filter_map(|word| known(&word).map(|(_, platform)| *platform)))
 }
 
 /// The processor that a name in lower case spells, if it spells exactly one.
 pub(crate) fn processor(name: &str) -> Option<&'static str> {
-    the_one(name, PROCESSORS)
+    // In a name these words are about other things, or say nothing.
+    let is_processor = |word: &String| !["intel", "all", "any", "neutral", "arm32"].contains(&word.as_str());
+    the_one(words(name).filter(is_processor).filter_map(|word| arch::spell(&word)))
 }
 
-fn the_one<T: Copy + PartialEq>(name: &str, known: &[(&str, T)]) -> Option<T> {
-    let mut found =
-        words(name).filter_map(|word| known.iter().find(|(known, _)| *known == word).map(|(_, what)| *what));
+fn the_one<T: PartialEq>(mut found: impl Iterator<Item = T>) -> Option<T> {
     let first = found.next()?;
     found.all(|other| other == first).then_some(first)
 }

@@ -1,8 +1,12 @@
 //! What an inspection answers.
 
+use std::collections::BTreeSet;
+
 use dist_model::{Platform, ValidationStatus};
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::{Refusal, arch};
 
 /// What a file is, and what there is to say about it.
 ///
@@ -31,13 +35,134 @@ pub struct Report {
     pub content_type: &'static str,
 }
 
+/// What an inspection answers: the report, and what is not text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inspection {
+    /// What the file is.
+    pub report: Report,
+    /// What it looks like in a list, where it says so.
+    pub icon: Option<Icon>,
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Icon {
+    /// The bytes of a PNG.
+    pub png: Vec<u8>,
+    /// In pixels, at most 512.
+    pub width: u32,
+    /// In pixels, at most 512.
+    pub height: u32,
+}
+
+/// How long a text in a fact may be, in characters; the rest is cut off.
+const TEXT_CHARS: usize = 1024;
+/// How many entries a list in a fact may have; the rest is cut off.
+const LIST_ENTRIES: usize = 1000;
+
+/// How formats say what they found. A fact that is not known is left out, so that every setter
+/// takes an `Option` and does nothing with `None`. Texts are kept as the file has them, control
+/// characters included: whoever prints them takes care.
 impl Report {
-    /// Notes the only processor that the file runs on, if it says one.
-    pub(crate) fn set_arch(&mut self, arch: Option<&'static str>) {
-        if let Some(arch) = arch {
-            self.facts.insert("archs".to_owned(), vec![arch].into());
-            self.arch = Some(arch.to_owned());
+    /// Sets a text, unless it is empty.
+    pub fn set_text(&mut self, key: &str, text: Option<impl AsRef<str>>) {
+        if let Some(text) = text.map(|text| cut(text.as_ref())).filter(|text| !text.is_empty()) {
+            self.facts.insert(key.to_owned(), text.into());
         }
+    }
+
+    /// Sets a list of texts, unless it is empty.
+    pub fn set_list(&mut self, key: &str, texts: impl IntoIterator<Item = impl AsRef<str>>) {
+        let texts = texts.into_iter().take(LIST_ENTRIES);
+        let list: Vec<Value> = texts.map(|text| cut(text.as_ref()).into()).collect();
+        if !list.is_empty() {
+            self.facts.insert(key.to_owned(), list.into());
+        }
+    }
+
+    /// Sets a number.
+    pub fn set_number(&mut self, key: &str, number: Option<impl Into<i64>>) {
+        if let Some(number) = number {
+            self.facts.insert(key.to_owned(), number.into().into());
+        }
+    }
+
+    /// Says whether.
+    pub fn set_flag(&mut self, key: &str, flag: Option<bool>) {
+        if let Some(flag) = flag {
+            self.facts.insert(key.to_owned(), flag.into());
+        }
+    }
+
+    /// Sets an object, unless it is empty; its texts and lists are cut like all others.
+    pub fn set_object(&mut self, key: &str, object: Map<String, Value>) {
+        if !object.is_empty() {
+            self.facts.insert(key.to_owned(), cut_value(Value::Object(object)));
+        }
+    }
+
+    /// Sets the processors, as the format calls them: `archs` in our spelling and sorted, and
+    /// `arch_raw` in the format's own where that differs. One processor, or `universal` for
+    /// several, becomes the artifact's own.
+    pub fn set_archs(&mut self, words: impl IntoIterator<Item = impl AsRef<str>>) {
+        let raw: BTreeSet<String> = words.into_iter().map(|word| cut(word.as_ref())).collect();
+        let ours: BTreeSet<&str> = raw.iter().map(|word| arch::spell(word).unwrap_or(word)).collect();
+        if ours.iter().any(|word| !raw.contains(*word)) || ours.len() != raw.len() {
+            self.set_text("arch_raw", Some(raw.iter().cloned().collect::<Vec<_>>().join(" ")));
+        }
+        self.arch = match ours.len() {
+            0 => return,
+            1 => ours.first().map(|word| (*word).to_owned()),
+            _ => Some("universal".to_owned()),
+        };
+        self.set_list("archs", ours);
+    }
+
+    /// Adds a finding with which the verdict is `failed`.
+    pub fn error(&mut self, code: &'static str, message: impl Into<String>, help: &'static str) {
+        self.find(Severity::Error, code, message.into(), help);
+    }
+
+    /// Adds a finding with which the verdict is not `passed`.
+    pub fn warning(&mut self, code: &'static str, message: impl Into<String>, help: &'static str) {
+        self.find(Severity::Warning, code, message.into(), help);
+    }
+
+    /// Adds a finding that is good to know.
+    pub fn info(&mut self, code: &'static str, message: impl Into<String>, help: &'static str) {
+        self.find(Severity::Info, code, message.into(), help);
+    }
+
+    /// Adds what a refusal says, as severe as it is by itself.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        self.findings.push(refusal.finding());
+    }
+
+    fn find(&mut self, severity: Severity, code: &'static str, message: String, help: &'static str) {
+        self.findings.push(Finding {
+            severity,
+            code,
+            message,
+            help,
+        });
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARS).collect()
+}
+
+fn cut_value(value: Value) -> Value {
+    match value {
+        Value::String(text) => cut(&text).into(),
+        Value::Array(list) => list.into_iter().take(LIST_ENTRIES).map(cut_value).collect(),
+        Value::Object(object) => object
+            .into_iter()
+            .take(LIST_ENTRIES)
+            .map(|(key, value)| (cut(&key), cut_value(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        value => value,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Publishing releases, straight or through drafts.
 
-use dist_inspect::Report;
+use dist_inspect::{Context, FileSource, Report, inspect};
 use dist_model::decide::{
     self, ArtifactIntent, Decided, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus,
     Published,
 };
 use dist_model::{
-    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source,
+    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source, Timestamp,
     ValidationStatus, Version,
 };
 use persist::{SqlRead, SqlReadExt as _, params};
@@ -188,7 +188,8 @@ impl Service {
     /// change, so this needs no transaction.
     async fn examine(&self, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
         let objects = self.objects().clone();
-        blocking(move || requests.into_iter().map(|request| examine(&objects, request)).collect()).await
+        let now = self.now();
+        blocking(move || requests.into_iter().map(|request| examine(&objects, request, now)).collect()).await
     }
 }
 
@@ -270,7 +271,7 @@ fn intent(request: PublishRequest, artifacts: Vec<ArtifactIntent>) -> Result<Pub
     })
 }
 
-fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest) -> Result<ArtifactIntent, Error> {
+fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timestamp) -> Result<ArtifactIntent, Error> {
     let digest = request.sha256;
     let filename = match &request.filename {
         Some(name) => name.clone(),
@@ -293,9 +294,15 @@ fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest) -> Result<Ar
     }
     let report = match object {
         Some(object) => {
-            let limits = dist_inspect::Limits::default();
-            let report = dist_inspect::inspect(&mut object.into_file(), filename.as_str(), &limits);
-            Some(report.map_err(|error| Error::file(format!("inspecting {filename}"), error))?)
+            let file = object.into_file();
+            let context = Context {
+                now: now.as_millis(),
+                ..Context::default()
+            };
+            let inspection = FileSource::new(&file)
+                .and_then(|source| inspect(&source, filename.as_str(), &context))
+                .map_err(|error| Error::file(format!("inspecting {filename}"), error))?;
+            Some(inspection.report)
         }
         // The transaction refuses what is not there; a dry run takes it at its word.
         None => None,

@@ -2,15 +2,16 @@
 //! says of them.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _, Seek as _};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dist_api::client::FileStamp;
 use dist_api::manifest::ArtifactEntry;
-use dist_inspect::{Limits, Report, Severity, Verdict, agrees, inspect};
+use dist_inspect::{Context, FileSource, Report, Severity, Verdict, agrees, inspect};
 use dist_model::{Digest, ErrorCode, FileName, Refusal};
+use dist_service::{Clock as _, SystemClock};
 use sha2::{Digest as _, Sha256};
 
 /// How much is read from a file at once.
@@ -82,8 +83,12 @@ fn examine(path: &Path) -> Result<Examined, Refusal> {
     let mut file = File::open(path).map_err(unreadable)?;
     let stamp = FileStamp::of(&file.metadata().map_err(unreadable)?);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let report = inspect(&mut file, &name, &Limits::default()).map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
+    let context = Context {
+        now: SystemClock.now_ms(),
+        ..Context::default()
+    };
+    let source = FileSource::new(&file).map_err(unreadable)?;
+    let report = inspect(&source, &name, &context).map_err(unreadable)?.report;
     let sha256 = hash(&mut file).map_err(unreadable)?;
     stamp.check(path)?;
     Ok(Examined { stamp, sha256, report })

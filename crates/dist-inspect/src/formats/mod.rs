@@ -1,19 +1,33 @@
-//! One row a format. To add one: its row in the file of its family, and its line in [`TABLE`].
+//! One row a format. To add one: a file with its row, and a line in [`TABLE`].
 
-mod android;
-mod apple;
-mod generic;
-mod linux;
-mod member;
-mod windows;
+mod aab;
+mod apk;
+mod appimage;
+mod deb;
+mod dmg;
+mod flatpak;
+mod ipa;
+mod mac_app;
+mod marker;
+mod msi;
+mod msix;
+mod nupkg;
+mod pe;
+mod pkg;
+mod rpm;
+mod snap;
+mod splits;
+mod tar;
+mod zip;
 
 use serde_json::Map;
 
-use crate::archive::zip::Fault;
-use crate::sample::Sample;
-use crate::{Finding, Format, Report, Severity, Verdict, name};
+use crate::archive::zip::Zip;
+use crate::source::Source;
+use crate::subject::Subject;
+use crate::{Budget, Finding, Format, Inspection, Refusal, Report, Severity, Verdict, name};
 
-pub(crate) use member::Member;
+pub(crate) use marker::Marker;
 
 /// How a format is recognised, and what its artifacts are.
 pub(crate) struct Row {
@@ -24,11 +38,12 @@ pub(crate) struct Row {
     pub(crate) extensions: &'static [&'static str],
     /// Whether the file is one, by its magic number, by its members or, where these say too little,
     /// by its name.
-    pub(crate) recognises: fn(&Sample) -> bool,
+    pub(crate) recognises: fn(&Subject<'_>) -> bool,
     /// What is said of a file that claims to be one and is not.
     pub(crate) otherwise: Otherwise,
-    /// Adds to the report what the file says about itself.
-    pub(crate) describe: fn(&Sample, &mut Report),
+    /// Adds what the file says about itself. A refusal ends the description, and becomes a finding
+    /// as severe as it is by itself; what has been added by then stays.
+    pub(crate) describe: fn(&Subject<'_>, &mut Inspection) -> Result<(), Refusal>,
 }
 
 /// What is said of a file that claims to be of a format and is not.
@@ -46,80 +61,105 @@ pub(crate) enum Otherwise {
 /// Every format, the more specific before the more general: the first that recognises a file has
 /// it.
 static TABLE: [&Row; 25] = [
-    &apple::IPA,
-    &android::AAB,
-    &android::APKS,
-    &android::XAPK,
-    &android::APK,
-    &windows::MSIXBUNDLE,
-    &windows::MSIX,
-    &windows::NUPKG,
-    &apple::APP_ZIP,
-    &generic::ZIP,
-    &apple::DMG,
-    &apple::PKG,
-    &linux::DEB,
-    &linux::RPM,
-    &linux::APPIMAGE,
-    &linux::FLATPAK,
-    &linux::SNAP,
-    &windows::PE,
-    &windows::MSI,
-    &apple::APP_TAR,
-    &generic::TAR_GZ,
-    &generic::TAR_XZ,
-    &generic::TAR_ZST,
-    &generic::TAR_BZ2,
-    &generic::TAR,
+    &ipa::IPA,
+    &aab::AAB,
+    &splits::APKS,
+    &splits::XAPK,
+    &apk::APK,
+    &msix::MSIXBUNDLE,
+    &msix::MSIX,
+    &nupkg::NUPKG,
+    &mac_app::APP_ZIP,
+    &zip::ZIP,
+    &dmg::DMG,
+    &pkg::PKG,
+    &deb::DEB,
+    &rpm::RPM,
+    &appimage::APPIMAGE,
+    &flatpak::FLATPAK,
+    &snap::SNAP,
+    &pe::PE,
+    &msi::MSI,
+    &mac_app::APP_TAR,
+    &tar::TAR_GZ,
+    &tar::TAR_XZ,
+    &tar::TAR_ZST,
+    &tar::TAR_BZ2,
+    &tar::TAR,
 ];
 
 /// What a file is that no row recognises.
 const UNKNOWN: (&str, &str) = ("file", "application/octet-stream");
 
-/// The report on a file: what it is, and whether it is what it claims to be.
-pub(crate) fn judge(sample: &Sample) -> Report {
-    let found = TABLE.into_iter().find(|row| (row.recognises)(sample));
+/// What a file is, and whether it is what it claims to be.
+pub(crate) fn judge(source: &dyn Source, name: &str, budget: &Budget, now: i64) -> Result<Inspection, Refusal> {
+    let subject = Subject::take(source, name, budget, now, claims_to_be_zip)?;
+    let found = TABLE.into_iter().find(|row| (row.recognises)(&subject));
     let format = found.map_or(Format::Unknown, |row| row.format);
     let (package_type, content_type) = found.map_or(UNKNOWN, |row| (row.package_type, row.content_type));
-    let mut report = Report {
+    let report = Report {
         platform: format.platform(),
         format,
         verdict: Verdict::Passed,
         facts: Map::new(),
-        findings: objection(sample, found).into_iter().collect(),
+        findings: objection(&subject, found).into_iter().collect(),
         package_type,
         arch: None,
         content_type,
     };
-    if let Some(row) = found {
-        (row.describe)(sample, &mut report);
+    let mut inspection = Inspection { report, icon: None };
+    for fault in subject.zip().into_iter().flat_map(Zip::faults) {
+        inspection.report.refuse(fault);
     }
+    match found.map_or(Ok(()), |row| (row.describe)(&subject, &mut inspection)) {
+        Err(unreadable @ Refusal::Io(_)) => return Err(unreadable),
+        Err(refusal) => inspection.report.refuse(&refusal),
+        Ok(()) => {}
+    }
+    let report = &mut inspection.report;
     // Archives and bare programs are of every platform; their names say of which.
     if report.platform.is_none() {
-        report.platform = name::platform(&sample.name);
-        report.arch = report.arch.or_else(|| name::processor(&sample.name).map(str::to_owned));
+        report.platform = name::platform(&subject.name);
+        report.arch = report
+            .arch
+            .take()
+            .or_else(|| name::processor(&subject.name).map(str::to_owned));
     }
     report.verdict = Verdict::of(&report.findings);
-    report
+    Ok(inspection)
+}
+
+/// The row whose name the file has.
+fn claimed(subject: &Subject<'_>) -> Option<&'static Row> {
+    TABLE.into_iter().find(|row| subject.is_named(row.extensions))
+}
+
+/// Whether a zip may follow whatever the file starts with.
+fn claims_to_be_zip(subject: &Subject<'_>) -> bool {
+    claimed(subject).is_some_and(|row| row.format == Format::Zip || matches!(row.otherwise, Otherwise::Zip { .. }))
 }
 
 /// Why the file cannot be what it claims to be; one reason is enough.
-fn objection(sample: &Sample, found: Option<&Row>) -> Option<Finding> {
-    if sample.head.is_empty() {
+fn objection(subject: &Subject<'_>, found: Option<&Row>) -> Option<Finding> {
+    if subject.source.is_empty() {
         return Some(error("file.empty", "The file is empty.".to_owned(), BUILD_AGAIN));
     }
-    if let Some(fault) = sample.zip.as_ref().and_then(|zip| zip.fault.as_ref()) {
-        return Some(zip_fault(fault));
+    if let Some(Err(refusal)) = &subject.zip {
+        return Some(refusal.finding());
     }
-    let claimed = TABLE.into_iter().find(|row| sample.is_named(row.extensions))?;
-    // Whatever is packed in a zip is also a zip.
-    let is_zip = claimed.format == Format::Zip && sample.zip.is_some();
-    if is_zip || found.is_some_and(|row| row.format == claimed.format) {
+    let claimed = claimed(subject)?;
+    // Whatever is packed in a zip is also a zip, and an app in a tar is in a tar.
+    let is_kind = |row: &Row| match claimed.format {
+        Format::Tar => matches!(row.format, Format::Tar | Format::AppTar),
+        Format::Zip => subject.zip.is_some(),
+        format => row.format == format,
+    };
+    if found.is_some_and(is_kind) {
         return None;
     }
     let (code, sentence) = match claimed.otherwise {
         Otherwise::Bytes(code, sentence) => (code, sentence),
-        Otherwise::Zip { no_zip, .. } if sample.zip.is_none() => {
+        Otherwise::Zip { no_zip, .. } if subject.zip.is_none() => {
             (no_zip, "The file's name is that of a zip, and it is none.")
         }
         Otherwise::Zip { lacking, sentence, .. } => (lacking, sentence),
@@ -135,23 +175,6 @@ fn objection(sample: &Sample, found: Option<&Row>) -> Option<Finding> {
     ))
 }
 
-fn zip_fault(fault: &Fault) -> Finding {
-    match fault {
-        Fault::Broken(why) => {
-            let message = format!("The zip's directory cannot be read: {why}.");
-            error("zip.broken", message, BUILD_AGAIN)
-        }
-        Fault::TooManyEntries(limit) => {
-            let message = format!("The zip lists more than {limit} members.");
-            error("zip.too_many_entries", message, "Pack fewer files.")
-        }
-        Fault::TooLong(limit) => {
-            let message = format!("The zip's directory is longer than {limit} bytes.");
-            error("zip.directory_too_long", message, "Pack fewer files.")
-        }
-    }
-}
-
 const BUILD_AGAIN: &str = "Build it again, and see that it is copied whole.";
 
 fn error(code: &'static str, message: String, help: &'static str) -> Finding {
@@ -164,7 +187,10 @@ fn error(code: &'static str, message: String, help: &'static str) -> Finding {
 }
 
 /// For formats of which kind is all that is told.
-fn nothing_more(_: &Sample, _: &mut Report) {}
+#[expect(clippy::unnecessary_wraps, reason = "a row of the table")]
+fn nothing_more(_: &Subject<'_>, _: &mut Inspection) -> Result<(), Refusal> {
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 /// A member of a zip that says what the zip is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Member {
+pub(crate) enum Marker {
     /// `AndroidManifest.xml`
     AndroidManifest,
     /// `BundleConfig.pb`
@@ -27,7 +27,7 @@ pub(crate) enum Member {
     Nuspec,
 }
 
-impl Member {
+impl Marker {
     /// What a member of this name says. Names are compared as bytes, as those who install compare
     /// them, but for Windows, where case does not matter.
     pub(crate) fn of(name: &[u8]) -> Option<Self> {
@@ -75,24 +75,24 @@ mod tests {
 
     #[test]
     fn members_are_told_by_name_and_place() {
-        let cases: [(&str, Option<Member>); 14] = [
-            ("AndroidManifest.xml", Some(Member::AndroidManifest)),
+        let cases: [(&str, Option<Marker>); 14] = [
+            ("AndroidManifest.xml", Some(Marker::AndroidManifest)),
             ("base/AndroidManifest.xml", None),
             ("splits/base.apk", None),
-            ("base.apk", Some(Member::InnerApk)),
+            ("base.apk", Some(Marker::InnerApk)),
             (".apk", None),
-            ("Payload/Acme.app/", Some(Member::IosApp)),
+            ("Payload/Acme.app/", Some(Marker::IosApp)),
             ("Payload/Acme.app", None),
             ("Payload/.app/x", None),
-            ("x/Payload/Acme.app/Info.plist", Some(Member::NestedIosApp)),
-            ("Acme.app/Contents/Info.plist", Some(Member::MacApp)),
-            ("Acme 1.0/Acme.app/Contents/Info.plist", Some(Member::MacApp)),
+            ("x/Payload/Acme.app/Info.plist", Some(Marker::NestedIosApp)),
+            ("Acme.app/Contents/Info.plist", Some(Marker::MacApp)),
+            ("Acme 1.0/Acme.app/Contents/Info.plist", Some(Marker::MacApp)),
             ("Acme.app/Contents/Frameworks/Helper.app/Contents/Info.plist", None),
-            ("appxmanifest.xml", Some(Member::AppxManifest)),
+            ("appxmanifest.xml", Some(Marker::AppxManifest)),
             ("", None),
         ];
         for (name, expected) in cases {
-            assert_eq!(Member::of(name.as_bytes()), expected, "{name}");
+            assert_eq!(Marker::of(name.as_bytes()), expected, "{name}");
         }
     }
 }

@@ -1,0 +1,116 @@
+//! `ar` archives, as debs are.
+
+use std::ops::Range;
+
+use super::check_path;
+use crate::source::{Section, Source};
+use crate::{Budget, Refusal};
+
+/// How an `ar` starts.
+pub const MAGIC: &[u8] = b"!<arch>\n";
+
+const HEADER: usize = 60;
+
+/// A member of an `ar`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, without the slash that ends it in GNU's form.
+    pub name: Vec<u8>,
+    /// Where its bytes are.
+    pub range: Range<u64>,
+}
+
+impl Member {
+    /// Its bytes in the archive, by position.
+    ///
+    /// # Errors
+    /// [`Refusal::Truncated`].
+    pub fn section<'a>(&self, archive: &'a dyn Source) -> Result<Section<'a>, Refusal> {
+        Section::new(archive, self.range.clone())
+    }
+}
+
+/// The members of `source`, in their order. Names in the tables of GNU and BSD for long ones are
+/// not looked up, as no deb has any.
+///
+/// # Errors
+/// [`Refusal::Broken`] and [`Refusal::Truncated`], and those of limits.
+pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refusal> {
+    let limits = budget.limits();
+    let mut magic = [0; MAGIC.len()];
+    source.read_exact_at(0, &mut magic)?;
+    if magic != MAGIC {
+        return Err(Refusal::Broken("it does not start as an ar does".to_owned()));
+    }
+    let mut members = Vec::new();
+    let mut offset = magic.len() as u64;
+    while offset < source.len() {
+        budget.step()?;
+        if members.len() as u64 >= limits.entries {
+            return Err(Refusal::TooManyEntries { limit: limits.entries });
+        }
+        let mut header = [0; HEADER];
+        source.read_exact_at(offset, &mut header)?;
+        let (name, size, end) = (&header[..16], &header[48..58], &header[58..]);
+        let size = std::str::from_utf8(size)
+            .ok()
+            .and_then(|size| size.trim_end().parse::<u64>().ok());
+        let (Some(size), b"`\n") = (size, end) else {
+            return Err(Refusal::Broken(format!("there is no header at {offset}")));
+        };
+        let start = offset + HEADER as u64;
+        let end = start.checked_add(size).filter(|end| *end <= source.len());
+        let end = end.ok_or(Refusal::Truncated)?;
+        let name = name.trim_ascii_end();
+        let name = name.strip_suffix(b"/").unwrap_or(name);
+        check_path(name, limits)?;
+        members.push(Member {
+            name: name.to_vec(),
+            range: start..end,
+        });
+        offset = end.saturating_add(end % 2);
+    }
+    Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    fn member(name: &str, size: &str, bytes: &[u8]) -> Vec<u8> {
+        let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100_644);
+        [header.as_bytes(), bytes].concat()
+    }
+
+    fn list(parts: &[&[u8]]) -> Result<Vec<Member>, Refusal> {
+        members(&parts.concat(), &Budget::new(&Limits::default()))
+    }
+
+    #[test]
+    fn members_stand_at_even_places() {
+        let first = member("debian-binary", "3", b"2.0\n");
+        let second = member("control.tar.xz/", "2", b"ab");
+        let found = list(&[MAGIC, &first, &second]).unwrap();
+        assert_eq!(found[0].range, 68..71);
+        assert_eq!(
+            (&found[1].name[..], found[1].range.clone()),
+            (&b"control.tar.xz"[..], 132..134)
+        );
+    }
+
+    #[test]
+    fn sizes_that_lie_are_refused() {
+        assert!(matches!(
+            list(&[MAGIC, &member("a", "3", b"ab")]),
+            Err(Refusal::Truncated)
+        ));
+        assert!(matches!(
+            list(&[MAGIC, &member("a", "x", b"ab")]),
+            Err(Refusal::Broken(_))
+        ));
+        let huge = member("a", "9999999999", b"");
+        assert!(matches!(list(&[MAGIC, &huge]), Err(Refusal::Truncated)));
+        assert!(matches!(list(&[b"!<thin>\n"]), Err(Refusal::Broken(_))));
+    }
+}

@@ -1,0 +1,179 @@
+//! CMS or PKCS#7 (RFC 5652): who signed something, by which certificate, and when. Nothing is
+//! verified: the digests and attributes are for whoever does.
+
+use super::asn1::{Value, first, malformed, tag};
+use super::x509::{Certificate, time};
+use crate::Refusal;
+
+const SIGNED_DATA: &str = "1.2.840.113549.1.7.2";
+const MESSAGE_DIGEST: &str = "1.2.840.113549.1.9.4";
+const SIGNING_TIME: &str = "1.2.840.113549.1.9.5";
+const COUNTERSIGNATURE: &str = "1.2.840.113549.1.9.6";
+/// An RFC 3161 token as Microsoft puts it beside a signature.
+const TIMESTAMP_TOKEN: &str = "1.3.6.1.4.1.311.3.3.1";
+/// The same as RFC 3161 has it, and Apple.
+const RFC3161_TOKEN: &str = "1.2.840.113549.1.9.16.2.14";
+const CERTIFICATES: usize = 100;
+
+/// A signed message.
+#[derive(Clone, Debug)]
+pub struct SignedData<'a> {
+    /// What the content is, by its object identifier.
+    pub content_type: String,
+    /// The content, unless it stands elsewhere.
+    pub content: Option<Value<'a>>,
+    /// All certificates, in their order; those that cannot be read are left out.
+    pub certificates: Vec<Certificate<'a>>,
+    /// Who signed it.
+    pub signers: Vec<Signer<'a>>,
+}
+
+/// One who signed a message.
+#[derive(Clone, Debug)]
+pub struct Signer<'a> {
+    /// The signer's certificate, where it is among the message's.
+    pub certificate: Option<Certificate<'a>>,
+    /// How the content is hashed, by its object identifier.
+    pub digest_algorithm: String,
+    /// How that is signed, by its object identifier.
+    pub signature_algorithm: String,
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// What is signed along with the content; empty where only the content is.
+    attributes: Option<Value<'a>>,
+    /// What was added to the signature later.
+    unsigned: Option<Value<'a>>,
+}
+
+impl<'a> SignedData<'a> {
+    /// Reads a message, which may be followed by anything, as padding does.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        let mut info = first(bytes)?.expect(tag::SEQUENCE)?.values();
+        if info.expect(tag::OID)?.oid().as_deref() != Some(SIGNED_DATA) {
+            return Err(malformed("it is no signed message"));
+        }
+        let mut fields = info.expect(tag::context(0))?.values().expect(tag::SEQUENCE)?.values();
+        fields.expect(tag::INTEGER)?;
+        fields.expect(tag::SET)?;
+        let mut encapsulated = fields.expect(tag::SEQUENCE)?.values();
+        let content_type = encapsulated.expect(tag::OID)?.oid().unwrap_or_default();
+        let content = match encapsulated.optional(tag::context(0))? {
+            Some(content) => content.values().next().transpose()?,
+            None => None,
+        };
+        let mut certificates = Vec::new();
+        if let Some(set) = fields.optional(tag::context(0))? {
+            for certificate in set.values().take(CERTIFICATES) {
+                certificates.extend(Certificate::parse(certificate?.raw).ok());
+            }
+        }
+        fields.optional(tag::context(1))?;
+        let signers = fields.expect(tag::SET)?.values().take(CERTIFICATES);
+        let signers = signers.map(|signer| Signer::parse(&signer?, &certificates));
+        Ok(Self {
+            content_type,
+            content,
+            signers: signers.collect::<Result<_, _>>()?,
+            certificates,
+        })
+    }
+
+    /// The bytes of the content, put together where they come in pieces.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`].
+    pub fn content_bytes(&self) -> Result<Vec<u8>, Refusal> {
+        self.content.map_or_else(|| Ok(Vec::new()), |content| content.octets())
+    }
+}
+
+impl<'a> Signer<'a> {
+    fn parse(signer: &Value<'a>, certificates: &[Certificate<'a>]) -> Result<Self, Refusal> {
+        let mut fields = signer.expect(tag::SEQUENCE)?.values();
+        fields.expect(tag::INTEGER)?;
+        let id = fields.any()?;
+        let digest_algorithm = algorithm(&fields.expect(tag::SEQUENCE)?);
+        let attributes = fields.optional(tag::context(0))?;
+        let signature_algorithm = algorithm(&fields.expect(tag::SEQUENCE)?);
+        let signature = fields.any()?.octets()?;
+        let unsigned = fields.optional(tag::context(1))?;
+        Ok(Self {
+            certificate: find(&id, certificates),
+            digest_algorithm,
+            signature_algorithm,
+            signature,
+            attributes,
+            unsigned,
+        })
+    }
+
+    /// When the signer says that it was signed, in seconds since the Unix epoch.
+    pub fn signing_time(&self) -> Option<i64> {
+        time(&self.attribute(SIGNING_TIME)?).ok()
+    }
+
+    /// The digest of the content that is signed.
+    pub fn message_digest(&self) -> Option<Vec<u8>> {
+        self.attribute(MESSAGE_DIGEST)?.octets().ok()
+    }
+
+    /// The first value of the signed attribute of this object identifier.
+    pub fn attribute(&self, oid: &str) -> Option<Value<'a>> {
+        attribute(self.attributes.as_ref()?, oid)
+    }
+
+    /// The bytes over which the signature is made, where there are signed attributes: as they stand
+    /// there, but for their tag, which is a set's.
+    pub fn signed_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = self.attributes?.raw.to_vec();
+        *bytes.first_mut()? = tag::SET;
+        Some(bytes)
+    }
+
+    /// Whether somebody confirmed the time of the signature, and the token in which they did, if it
+    /// is one of RFC 3161.
+    pub fn timestamp(&self) -> Option<Option<Value<'a>>> {
+        let unsigned = self.unsigned.as_ref()?;
+        let token = attribute(unsigned, TIMESTAMP_TOKEN).or_else(|| attribute(unsigned, RFC3161_TOKEN));
+        let countersignature = attribute(unsigned, COUNTERSIGNATURE);
+        (token.is_some() || countersignature.is_some()).then_some(token)
+    }
+}
+
+/// The object identifier of an algorithm; empty where there is none.
+fn algorithm(value: &Value<'_>) -> String {
+    value.values().any().ok().and_then(|oid| oid.oid()).unwrap_or_default()
+}
+
+/// The certificate of issuer and serial number, or of a key's identifier.
+fn find<'a>(id: &Value<'_>, certificates: &[Certificate<'a>]) -> Option<Certificate<'a>> {
+    if id.tag != tag::SEQUENCE {
+        // By the key's identifier: a message of one certificate leaves no choice.
+        let is_only = certificates.len() == 1;
+        return certificates.first().filter(|_| is_only).cloned();
+    }
+    let mut parts = id.values();
+    let issuer = parts.any().ok()?;
+    let serial = parts.any().ok()?;
+    let mut found = certificates.iter();
+    let same = |certificate: &&Certificate<'_>| {
+        certificate.issuer.raw() == issuer.raw && certificate.serial == serial.contents
+    };
+    found.find(same).cloned()
+}
+
+fn attribute<'a>(attributes: &Value<'a>, oid: &str) -> Option<Value<'a>> {
+    let mut attributes = attributes.values().filter_map(Result::ok);
+    attributes.find_map(|attribute| {
+        let mut parts = attribute.values();
+        let is_it = parts.any().ok()?.oid()? == oid;
+        if is_it {
+            parts.any().ok()?.values().any().ok()
+        } else {
+            None
+        }
+    })
+}
