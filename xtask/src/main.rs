@@ -13,6 +13,7 @@ mod durability;
 mod edges;
 mod faults;
 mod http;
+mod mutate;
 mod reference;
 mod server;
 mod shell;
@@ -40,6 +41,8 @@ enum Task {
     Reference(reference::Args),
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
+    /// Inspect damaged copies of real artifacts, each in a process of its own
+    Mutate(mutate::Args),
     /// Upload with public tus clients
     Tus,
     /// Kill the server at random moments and check what it acknowledged
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Edges => edges::run(),
         Task::Reference(args) => reference::run(&args),
+        Task::Mutate(args) => mutate::run(&args),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::corpus::{self, Corpus, Fixtures};
 use crate::server::{Binaries, Profile};
-use crate::{crash, durability, edges, faults, shell, tools, tus};
+use crate::{crash, durability, edges, faults, mutate, shell, tools, tus};
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -66,6 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
         for name in [
             "dist-inspect's tests of real files",
             "real artifacts through a server (cargo xtask corpus)",
+            "damaged artifacts (cargo xtask mutate)",
         ] {
             println!("  {name}");
         }
@@ -139,5 +140,8 @@ fn run_programs(steps: &mut Steps, corpus: &Corpus) {
     program(steps, "crashes", &crash::run_short);
     if !matches!(corpus, Corpus::Missing(_)) {
         program(steps, "real artifacts", &|built| corpus::publish(built, corpus));
+    }
+    if let Corpus::At(folder) = corpus {
+        program(steps, "damaged artifacts", &|built| mutate::run_short(built, folder));
     }
 }
