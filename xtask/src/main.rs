@@ -12,6 +12,7 @@ mod demo;
 mod durability;
 mod edges;
 mod faults;
+mod fuzz;
 mod http;
 mod mutate;
 mod reference;
@@ -41,6 +42,8 @@ enum Task {
     Reference(reference::Args),
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
+    /// Fuzz every artifact format, from real files
+    Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
     /// Upload with public tus clients
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Edges => edges::run(),
         Task::Reference(args) => reference::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
