@@ -4,8 +4,12 @@
 pub mod asn1;
 pub mod cms;
 mod date;
+pub mod dib;
 pub mod elf;
+pub mod little;
 pub mod macho;
+pub mod pe;
+pub mod pe_resources;
 pub mod picture;
 pub mod plist;
 pub mod x509;
