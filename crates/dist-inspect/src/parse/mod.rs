@@ -2,8 +2,9 @@
 //! the limits of a [`Budget`](crate::Budget) where a little input can claim much.
 
 pub mod asn1;
+pub mod authenticode;
 pub mod cms;
-mod date;
+pub(crate) mod date;
 pub mod dib;
 pub mod elf;
 pub mod little;

@@ -10,7 +10,7 @@ use crate::{Budget, Refusal};
 /// How a program for DOS starts, and every program for Windows.
 pub const MAGIC: &[u8] = b"MZ";
 /// How the header proper starts.
-const SIGNATURE: &[u8] = b"PE\0\0";
+pub const SIGNATURE: &[u8] = b"PE\0\0";
 
 /// The file header and the longest optional header that is read: the fields and sixteen directories.
 const HEADERS: usize = 24 + 112 + 16 * 8;
@@ -65,12 +65,6 @@ pub enum Directory {
 }
 
 impl Pe {
-    /// Where the header proper starts in a file that starts with `head`, if there is one.
-    pub fn find(head: &[u8]) -> Option<usize> {
-        let offset = usize::try_from(u32_at(head, 0x3C)?).ok()?;
-        (head.starts_with(MAGIC) && head.get(offset..)?.starts_with(SIGNATURE)).then_some(offset)
-    }
-
     /// Reads the headers.
     ///
     /// # Errors
@@ -210,14 +204,13 @@ mod tests {
         bytes
     }
 
-    fn read(bytes: &Vec<u8>) -> Result<Pe, Refusal> {
-        Pe::read(bytes, &Budget::new(&Limits::default()))
+    fn read(bytes: &[u8]) -> Result<Pe, Refusal> {
+        Pe::read(&bytes, &Budget::new(&Limits::default()))
     }
 
     #[test]
     fn headers_are_read_and_addresses_found() {
         let bytes = program();
-        assert_eq!(Pe::find(&bytes), Some(0x80));
         let pe = read(&bytes).unwrap();
         assert_eq!((pe.machine_name(), pe.subsystem, pe.min_os), (Some("x64"), 3, (6, 1)));
         assert!(pe.is_loadable && !pe.is_dll);
@@ -242,6 +235,6 @@ mod tests {
         assert!(matches!(with(0x94, &[0xFF; 2]), Err(Refusal::Truncated)));
         assert!(matches!(with(0x94, &[0; 2]), Err(Refusal::Truncated)));
         assert!(!with(0x98, &[0; 2]).unwrap().is_loadable);
-        assert!(matches!(read(&b"MZ".to_vec()), Err(Refusal::Truncated)));
+        assert!(matches!(read(b"MZ"), Err(Refusal::Truncated)));
     }
 }

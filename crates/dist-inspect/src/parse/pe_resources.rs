@@ -82,9 +82,33 @@ impl<'a> Resources<'a> {
     /// # Errors
     /// [`Refusal::Malformed`] and [`Refusal::Truncated`].
     pub fn all(&self, kind: u32) -> Result<Vec<Resource>, Refusal> {
-        let Some((_, names)) = self.folder(0)?.into_iter().find(|(id, _)| *id == kind) else {
-            return Ok(Vec::new());
-        };
+        let kinds = self.folder(0)?;
+        let found = kinds.into_iter().find(|(id, _)| *id == kind);
+        found.map_or_else(|| Ok(Vec::new()), |(_, names)| self.leaves(names))
+    }
+
+    /// All resources of a type that has a name and no number.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] and [`Refusal::Truncated`].
+    pub fn all_named(&self, kind: &str) -> Result<Vec<Resource>, Refusal> {
+        for (id, names) in self.folder(0)? {
+            let len = 2 + 2 * kind.len() as u64;
+            let is_named = id & IS_FOLDER != 0;
+            // A name is the number of its units, and these.
+            let name = self.source.bytes(self.at(id, len), len);
+            if is_named
+                && name.is_ok_and(|name| {
+                    u16_at(&name, 0) == u16::try_from(kind.len()).ok() && wide_text(&name[2..]) == kind
+                })
+            {
+                return self.leaves(names);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn leaves(&self, names: u32) -> Result<Vec<Resource>, Refusal> {
         let mut found = Vec::new();
         for (id, languages) in self.folder(names)? {
             let Some((_, leaf)) = self.folder(languages)?.into_iter().next() else {

@@ -1,24 +1,110 @@
 //! The facts of Windows programs and packages.
 
-use dist_inspect::{Format, Inspection};
+use dist_inspect::{Format, Inspection, Verdict};
 use serde_json::Value;
 
-use crate::compare::{Comparison, Judge, archs};
+use crate::compare::Comparison::{self, Agrees, NotCompared};
+use crate::compare::{Judge, archs, same, verdict};
 
 /// Who knows them.
 pub static JUDGE: Judge = Judge {
     compare,
-    exceptions: &[(
-        "windows/jsign-minimal.zip",
-        "format",
-        "its kind follows from its name, and it is an msix by its AppxManifest.xml",
-    )],
+    exceptions: &[
+        (
+            "windows/jsign-minimal.zip",
+            "format",
+            "its kind follows from its name, and it is an msix by its AppxManifest.xml",
+        ),
+        (
+            "windows/bad/gen-authenticode-bitflip-snoretoast.exe",
+            "timestamped",
+            "there is one, and osslsigncode ends at the digest, before it tells",
+        ),
+        (
+            "windows/relic-WindowsFormsApplication1.exe",
+            "timestamped",
+            "there are no unsigned attributes, and osslsigncode says that a timestamp is not available",
+        ),
+    ],
     is_complete: false,
 };
 
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
+    match found.report.format {
+        Format::Pe => program(key, expected, found),
+        _ => other(key, expected, found),
+    }
+}
+
+const TOOL: Comparison = NotCompared("what another tool said");
+const JUDGED: Comparison = NotCompared("a report does not judge the trust in certificates");
+
+fn program(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match key {
-        "arch" if found.report.format == Format::Pe => Some(archs(expected, found)),
+        "arch" | "archs" => Some(archs(expected, found)),
+        "subsystem" | "is_dll" | "min_os" | "name" | "version" | "publisher" | "installer" | "inno_data_version"
+        | "digest_matches" | "timestamped" | "digest_alg" => Some(same(key, expected, found)),
+        "version_info" => Some(includes(key, expected, found)),
+        "signed" if expected == "unknown" => Some(TOOL),
+        // What cannot be read any further is not known to have no icon and no signature.
+        "has_icon" | "signed" => Some(same_or_nothing(key, expected, found)),
+        "signer" => Some(certificates(expected, found)),
+        "file" | "7zz_types" | "pefile_error" | "osslsigncode_verification" | "innoextract" => Some(TOOL),
+        "chain_trust" => Some(JUDGED),
+        "mentions_squirrel" => Some(NotCompared("a word anywhere in the file")),
         _ => None,
     }
+}
+
+/// What is no program is said to be unknown by the tools too.
+fn other(key: &str, expected: &Value, _: &Inspection) -> Option<Comparison> {
+    match key {
+        "file" | "7zz_types" | "pefile_error" => Some(TOOL),
+        "signed" if expected == "unknown" => Some(TOOL),
+        _ => None,
+    }
+}
+
+/// Whether the report says the same, or nothing where it says that the file is broken and the tool
+/// says that something is not there.
+fn same_or_nothing(key: &str, expected: &Value, found: &Inspection) -> Comparison {
+    let ours = found.report.facts.get(key);
+    let is_refused = found.report.verdict == Verdict::Failed && *expected == Value::Bool(false);
+    if ours.is_none() && is_refused {
+        return Agrees;
+    }
+    same(key, expected, found)
+}
+
+/// Whether the report has every entry of an object.
+fn includes(key: &str, expected: &Value, found: &Inspection) -> Comparison {
+    let ours = found.report.facts.get(key);
+    let mut entries = expected.as_object().into_iter().flatten();
+    let holds = entries.all(|(entry, value)| ours.and_then(|ours| ours.get(entry)) == Some(value));
+    verdict(holds, expected, ours)
+}
+
+/// Whether the report has the same certificates, whatever the spelling of their names, and who
+/// signed is one of them.
+fn certificates(expected: &Value, found: &Inspection) -> Comparison {
+    let facts = &found.report.facts;
+    let theirs: Vec<String> = expected.as_array().into_iter().flatten().map(values).collect();
+    let ours = facts.get("certificates");
+    let subjects: Vec<String> = ours
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(values)
+        .collect();
+    let signer = facts.get("signer").map(values).unwrap_or_default();
+    verdict(subjects == theirs && theirs.contains(&signer), expected, ours)
+}
+
+/// The values of a name, without the keys, spaces and zeros that tools write differently.
+fn values(name: &Value) -> String {
+    let name = name.as_str().unwrap_or_default().replace("\\x00", "").replace('\\', "");
+    let parts = name
+        .split([',', '/'])
+        .map(|part| part.split_once('=').map_or(part, |(_, value)| value).trim());
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("|")
 }
