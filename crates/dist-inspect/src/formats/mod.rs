@@ -3,6 +3,7 @@
 mod aab;
 mod apk;
 mod appimage;
+mod block_map;
 mod deb;
 mod dmg;
 mod flatpak;
@@ -12,6 +13,8 @@ mod mac_app;
 mod marker;
 mod msi;
 mod msix;
+mod msix_bundle;
+mod msix_signature;
 mod nupkg;
 mod pe;
 mod pkg;
@@ -68,7 +71,7 @@ static TABLE: [&Row; 25] = [
     &splits::APKS,
     &splits::XAPK,
     &apk::APK,
-    &msix::MSIXBUNDLE,
+    &msix_bundle::MSIXBUNDLE,
     &msix::MSIX,
     &nupkg::NUPKG,
     &mac_app::APP_ZIP,

@@ -26,12 +26,13 @@ pub static JUDGE: Judge = Judge {
             "there are no unsigned attributes, and osslsigncode says that a timestamp is not available",
         ),
     ],
-    is_complete: false,
+    is_complete: true,
 };
 
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match found.report.format {
         Format::Pe => program(key, expected, found),
+        Format::Msix | Format::Msixbundle => package(key, expected, found),
         _ => other(key, expected, found),
     }
 }
@@ -54,6 +55,59 @@ fn program(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison
         "mentions_squirrel" => Some(NotCompared("a word anywhere in the file")),
         _ => None,
     }
+}
+
+fn package(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
+    match key {
+        "app_id"
+        | "version"
+        | "publisher"
+        | "name"
+        | "publisher_display_name"
+        | "resource_id"
+        | "icon_path"
+        | "min_os"
+        | "applications"
+        | "package_type"
+        | "digest_matches"
+        | "timestamped" => Some(same(key, expected, found)),
+        "arch" => Some(archs(expected, found)),
+        "target_device_families" | "packages" => Some(lists(key, expected, found)),
+        "has_blockmap" => Some(lacks("msix.no_block_map", expected, found)),
+        "has_content_types" => Some(lacks("msix.no_content_types", expected, found)),
+        "p7x_magic_ok" if found.report.facts.get("signer").is_none() && found.report.verdict == Verdict::Failed => {
+            Some(NotCompared("the signature cannot be read, whatever it starts with"))
+        }
+        "p7x_magic_ok" => Some(lacks("authenticode.broken", expected, found)),
+        "signed" => Some(same_or_nothing(key, expected, found)),
+        "signer" => Some(certificates(expected, found)),
+        "owner_hresult" => Some(NotCompared("the verdict is compared")),
+        "chain_trust" => Some(JUDGED),
+        "entries" => Some(NotCompared("a report does not list an archive's members")),
+        _ => None,
+    }
+}
+
+/// Whether the report says of something that it is missing or broken, where the fact is false.
+fn lacks(code: &str, expected: &Value, found: &Inspection) -> Comparison {
+    let is_told = found.report.findings.iter().any(|finding| finding.code == code);
+    verdict(
+        *expected == Value::Bool(!is_told),
+        expected,
+        Some(&Value::Bool(!is_told)),
+    )
+}
+
+/// Whether the report has as many objects, with all of their entries; null is left out of it.
+fn lists(key: &str, expected: &Value, found: &Inspection) -> Comparison {
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let (theirs, ours) = (list(Some(expected)), list(found.report.facts.get(key)));
+    let has_all = |(theirs, ours): (&Value, &Value)| {
+        let mut entries = theirs.as_object().into_iter().flatten();
+        entries.all(|(entry, value)| ours.get(entry).unwrap_or(&Value::Null) == value)
+    };
+    let holds = theirs.len() == ours.len() && theirs.iter().zip(&ours).all(has_all);
+    verdict(holds, expected, found.report.facts.get(key))
 }
 
 /// What is no program is said to be unknown by the tools too.
