@@ -42,14 +42,18 @@ const LIBRARY: Code = ("pe.library", "Publish the program that loads it.");
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     let pe = Pe::read(subject.source, subject.budget)?;
-    tell_program(report, &pe, subject.source, subject.budget);
     tell_soundness(report, &pe, subject.source);
+    tell_program(report, &pe, subject.source, subject.budget);
     let resources = Resources::of(&pe, subject.source, subject.budget);
     match &resources {
         Some(resources) => inspection.icon = tell_icon(report, resources)?,
         None => report.set_flag("has_icon", Some(false)),
     }
-    installer::tell(report, &pe, subject.source, resources.as_ref())?;
+    match installer::tell(report, &pe, subject.source, resources.as_ref()) {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. })) => return Err(stop),
+        Err(refusal) => tell_broken(report, "data", &refusal),
+        Ok(()) => {}
+    }
     tell_signature(subject, report, &pe)
 }
 
@@ -87,7 +91,11 @@ pub(super) fn tell_program(report: &mut Report, pe: &Pe, source: &dyn Source, bu
     }
 }
 
+/// Says that resources cannot be read, unless the file is cut short, which says it all.
 fn tell_broken(report: &mut Report, what: &str, refusal: &Refusal) {
+    if report.findings.iter().any(|finding| finding.code == TRUNCATED.0) {
+        return;
+    }
     let message = format!("Its {what} cannot be read, and Windows may not show it. {refusal}");
     report.warning(RESOURCES_BROKEN.0, message, RESOURCES_BROKEN.1);
 }

@@ -3,12 +3,14 @@
 
 pub mod asn1;
 pub mod authenticode;
+pub mod cfb;
 pub mod cms;
 pub(crate) mod date;
 pub mod dib;
 pub mod elf;
 pub mod little;
 pub mod macho;
+pub mod msi;
 pub mod pe;
 pub mod pe_resources;
 pub mod picture;

@@ -21,6 +21,11 @@ pub static JUDGE: Judge = Judge {
             "there is one, and osslsigncode ends at the digest, before it tells",
         ),
         (
+            "windows/jsign-minimal-signed-with-signtool.msi",
+            "timestamped",
+            "there are no unsigned attributes, and osslsigncode says that a timestamp is not available",
+        ),
+        (
             "windows/relic-WindowsFormsApplication1.exe",
             "timestamped",
             "there are no unsigned attributes, and osslsigncode says that a timestamp is not available",
@@ -33,6 +38,7 @@ fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison
     match found.report.format {
         Format::Pe => program(key, expected, found),
         Format::Msix | Format::Msixbundle => package(key, expected, found),
+        Format::Msi => installer(key, expected, found),
         _ => other(key, expected, found),
     }
 }
@@ -53,6 +59,20 @@ fn program(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison
         "file" | "7zz_types" | "pefile_error" | "osslsigncode_verification" | "innoextract" => Some(TOOL),
         "chain_trust" => Some(JUDGED),
         "mentions_squirrel" => Some(NotCompared("a word anywhere in the file")),
+        _ => None,
+    }
+}
+
+fn installer(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
+    match key {
+        "name" | "version" | "product_code" | "upgrade_code" | "publisher" | "language" | "allusers" | "template"
+        | "package_code" | "timestamped" | "digest_alg" => Some(same(key, expected, found)),
+        "arch" => Some(archs(expected, found)),
+        "signed" if expected == "unknown" => Some(TOOL),
+        "signed" => Some(same_or_nothing(key, expected, found)),
+        "signer" => Some(certificates(expected, found)),
+        "osslsigncode_verification" => Some(TOOL),
+        "chain_trust" => Some(JUDGED),
         _ => None,
     }
 }
