@@ -18,6 +18,7 @@ mod msix_signature;
 mod nupkg;
 mod pe;
 mod pkg;
+mod programs;
 mod rpm;
 mod signature;
 mod snap;

@@ -40,33 +40,37 @@ const RESOURCES_BROKEN: Code = (
 const LIBRARY: Code = ("pe.library", "Publish the program that loads it.");
 
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
-    let report = &mut inspection.report;
-    let pe = Pe::read(subject.source, subject.budget)?;
-    tell_soundness(report, &pe, subject.source);
-    tell_program(report, &pe, subject.source, subject.budget);
-    let resources = Resources::of(&pe, subject.source, subject.budget);
-    match &resources {
-        Some(resources) => inspection.icon = tell_icon(report, resources)?,
-        None => report.set_flag("has_icon", Some(false)),
-    }
-    match installer::tell(report, &pe, subject.source, resources.as_ref()) {
-        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. })) => return Err(stop),
-        Err(refusal) => tell_broken(report, "data", &refusal),
-        Ok(()) => {}
-    }
-    tell_signature(subject, report, &pe)
+    tell(subject, subject.source, inspection)
 }
 
-/// Says what a program is: its version, what it runs on, and what it asks for.
-pub(super) fn tell_program(report: &mut Report, pe: &Pe, source: &dyn Source, budget: &Budget) {
+/// Says all there is to say of the program in `source`, which may be a member of `subject`.
+pub(super) fn tell(subject: &Subject<'_>, source: &dyn Source, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    let pe = Pe::read(source, subject.budget)?;
+    tell_soundness(report, &pe, source);
+    tell_program(report, &pe);
+    if let Some(resources) = Resources::of(&pe, source, subject.budget) {
+        tell_resources(report, &resources, subject.budget);
+        inspection.icon = tell_icon(report, &resources)?;
+        tell_installer(report, &pe, source, Some(&resources))?;
+    } else {
+        report.set_flag("has_icon", Some(false));
+        tell_installer(report, &pe, source, None)?;
+    }
+    tell_signature(subject, source, report, &pe)
+}
+
+/// Says what a program runs on.
+fn tell_program(report: &mut Report, pe: &Pe) {
     report.set_archs(pe.machine_name());
     report.set_number("subsystem", Some(pe.subsystem));
     report.set_flag("is_dll", Some(pe.is_dll));
     report.set_flag("is_dotnet", pe.directory(Directory::Clr).map(|_| true));
     report.set_text("min_os", Some(format!("{}.{}", pe.min_os.0, pe.min_os.1)));
-    let Some(resources) = Resources::of(pe, source, budget) else {
-        return;
-    };
+}
+
+/// Says what a program is, and what it asks for.
+fn tell_resources(report: &mut Report, resources: &Resources<'_>, budget: &Budget) {
     match resources.version() {
         Ok(version) => tell_version(report, &version.unwrap_or_default()),
         Err(refusal) => tell_broken(report, "version", &refusal),
@@ -154,8 +158,24 @@ fn tell_icon(report: &mut Report, resources: &Resources<'_>) -> Result<Option<Ic
     }
 }
 
-fn tell_signature(subject: &Subject<'_>, report: &mut Report, pe: &Pe) -> Result<(), Refusal> {
-    let place = match table(pe, subject.source) {
+fn tell_installer(
+    report: &mut Report,
+    pe: &Pe,
+    source: &dyn Source,
+    resources: Option<&Resources<'_>>,
+) -> Result<(), Refusal> {
+    match installer::tell(report, pe, source, resources) {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. })) => Err(stop),
+        Err(refusal) => {
+            tell_broken(report, "data", &refusal);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn tell_signature(subject: &Subject<'_>, source: &dyn Source, report: &mut Report, pe: &Pe) -> Result<(), Refusal> {
+    let place = match table(pe, source) {
         Ok(Some(place)) => place,
         Ok(None) => {
             signature::tell_none(
@@ -169,9 +189,9 @@ fn tell_signature(subject: &Subject<'_>, report: &mut Report, pe: &Pe) -> Result
             return Ok(());
         }
     };
-    match signed_message(subject.source, place.clone()) {
+    match signed_message(source, place.clone()) {
         Ok(blob) => signature::tell(subject, report, &blob, &|hasher| {
-            hash_program(pe, subject.source, &place, hasher, subject.budget)
+            hash_program(pe, source, &place, hasher, subject.budget)
         }),
         Err(stop @ Refusal::Io(_)) => Err(stop),
         Err(refusal) => {

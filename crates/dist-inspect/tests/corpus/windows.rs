@@ -39,6 +39,8 @@ fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison
         Format::Pe => program(key, expected, found),
         Format::Msix | Format::Msixbundle => package(key, expected, found),
         Format::Msi => installer(key, expected, found),
+        Format::Nupkg => update(key, expected, found),
+        Format::Zip => archive(key, expected, found),
         _ => other(key, expected, found),
     }
 }
@@ -72,6 +74,41 @@ fn installer(key: &str, expected: &Value, found: &Inspection) -> Option<Comparis
         "signed" => Some(same_or_nothing(key, expected, found)),
         "signer" => Some(certificates(expected, found)),
         "osslsigncode_verification" => Some(TOOL),
+        "chain_trust" => Some(JUDGED),
+        _ => None,
+    }
+}
+
+fn update(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
+    match key {
+        "app_id" | "version" | "publisher" | "signed" => Some(same(key, expected, found)),
+        "package_type" => Some(NotCompared("the same kind in other words")),
+        _ => None,
+    }
+}
+
+/// A zip's facts are those of its main program.
+fn archive(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
+    match key {
+        "exe" => {
+            let facts = expected.as_object().into_iter().flatten();
+            let mut compared = facts.filter_map(|(key, value)| program(key, value, found));
+            let differs = compared.find(|comparison| matches!(comparison, Comparison::Differs(_)));
+            Some(differs.unwrap_or(Agrees))
+        }
+        "main_exe" | "name" | "publisher" | "version" | "file_version" | "original_filename" | "binary_size" => {
+            Some(same(key, expected, found))
+        }
+        "archs" => Some(archs(expected, found)),
+        "icons" => Some(NotCompared(
+            "the pictures that its owner's reader knows; there are nine",
+        )),
+        "entries" => Some(NotCompared("a report does not list an archive's members")),
+        // A bundle without its manifest is a zip of packages, and is told as that.
+        "has_blockmap" | "has_content_types" | "p7x_magic_ok" | "signed" | "signer" => {
+            Some(NotCompared("it is no package without a manifest"))
+        }
+        "owner_hresult" => Some(NotCompared("the verdict is compared")),
         "chain_trust" => Some(JUDGED),
         _ => None,
     }
@@ -131,10 +168,12 @@ fn lists(key: &str, expected: &Value, found: &Inspection) -> Comparison {
 }
 
 /// What is no program is said to be unknown by the tools too.
-fn other(key: &str, expected: &Value, _: &Inspection) -> Option<Comparison> {
+fn other(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match key {
         "file" | "7zz_types" | "pefile_error" => Some(TOOL),
         "signed" if expected == "unknown" => Some(TOOL),
+        "signed" | "has_blockmap" | "has_content_types" => Some(same_or_nothing(key, expected, found)),
+        "owner_hresult" => Some(NotCompared("the verdict is compared")),
         _ => None,
     }
 }
