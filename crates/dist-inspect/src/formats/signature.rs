@@ -133,14 +133,17 @@ pub(super) fn tell_signer(subject: &Subject<'_>, report: &mut Report, signature:
 
 /// A confirmed time counts, and else the present.
 fn tell_validity(subject: &Subject<'_>, report: &mut Report, certificate: &Certificate<'_>, confirmed: Option<i64>) {
-    let until = rfc3339(certificate.not_after);
+    let [from, until] = [certificate.not_before, certificate.not_after].map(rfc3339);
     if let Some(confirmed) = confirmed {
         if !certificate.is_valid_at(confirmed.saturating_mul(1000)) {
-            let message = format!("It was signed when its certificate, valid until {until}, was not valid.");
+            let message = format!("It was not signed while its certificate was valid, from {from} until {until}.");
             report.warning(EXPIRED.0, message, EXPIRED.1);
         }
     } else if !certificate.is_valid_at(subject.now) {
-        let message = format!("Its certificate was valid until {until}, and nobody confirmed when it was signed.");
+        let message = format!(
+            "Its certificate is valid from {from} until {until} and not now, and nobody confirmed when it was \
+             signed, so that Windows no longer trusts it."
+        );
         report.warning(EXPIRED.0, message, EXPIRED.1);
     } else {
         let message = format!(

@@ -190,3 +190,38 @@ pub fn hash_range(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(len: u32, kind: u8, contents: &[u8]) -> Vec<u8> {
+        let mut entry = len.to_le_bytes().to_vec();
+        entry.extend([0, 2, kind, 0]);
+        entry.extend(contents);
+        entry.resize(entry.len().next_multiple_of(8), 0);
+        entry
+    }
+
+    #[test]
+    fn the_signed_message_is_found_among_others() {
+        let find = |bytes: &[u8]| signed_message(&bytes, 0..bytes.len() as u64);
+        let table = [entry(11, 1, b"abc"), entry(12, 2, b"wxyz")].concat();
+        assert_eq!(find(&table).unwrap(), b"wxyz");
+        for bad in [
+            &entry(11, 1, b"abc")[..],
+            &entry(0, 1, b""),
+            &entry(40, 2, b"abc"),
+            &entry(7, 2, b""),
+            b"",
+        ] {
+            assert!(matches!(find(bad), Err(Refusal::Malformed { .. })), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_signs_no_file_is_refused() {
+        assert!(matches!(Signature::parse(b"\x30\x00"), Err(Refusal::Malformed { .. })));
+        assert!(Algorithm::of("1.2.840.113549.2.5").is_none());
+    }
+}

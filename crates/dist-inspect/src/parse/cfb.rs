@@ -297,3 +297,99 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> {
 fn malformed(why: &str) -> Refusal {
     Refusal::malformed("compound file", why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
+        bytes[at..at + part.len()].copy_from_slice(part);
+    }
+
+    fn entry(name: &str, kind: u8, [left, right, child]: [u32; 3], start: u32, size: u64) -> Vec<u8> {
+        let name: Vec<u8> = name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+        let mut entry = vec![0; ENTRY];
+        put(&mut entry, 0, &name);
+        put(&mut entry, 64, &u16::try_from(name.len()).unwrap().to_le_bytes());
+        put(&mut entry, 66, &[kind]);
+        for (place, number) in [(68, left), (72, right), (76, child), (116, start)] {
+            put(&mut entry, place, &number.to_le_bytes());
+        }
+        put(&mut entry, 120, &size.to_le_bytes());
+        entry
+    }
+
+    /// Sector 0 is the table, 1 the directory, 2 and 3 a stream, 4 the small sectors, 5 their table.
+    fn file(next: [u32; 6], small: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 512 * 7];
+        put(&mut bytes, 0, MAGIC);
+        put(&mut bytes, 24, &[0x3E, 0, 3, 0, 0xFE, 0xFF, 9, 0, 6, 0]);
+        put(&mut bytes, 44, &1_u32.to_le_bytes());
+        put(&mut bytes, 48, &1_u32.to_le_bytes());
+        put(&mut bytes, 56, &600_u32.to_le_bytes());
+        put(&mut bytes, 60, &5_u32.to_le_bytes());
+        put(&mut bytes, 68, &END.to_le_bytes());
+        put(&mut bytes, 76, &[0; 4]);
+        for (place, next) in next.into_iter().enumerate() {
+            put(&mut bytes, 512 + 4 * place, &next.to_le_bytes());
+        }
+        let entries = [
+            entry("Root Entry", 5, [NONE, NONE, 1], 4, 128),
+            entry("large", 2, [2, NONE, NONE], 2, 700),
+            entry("small", 2, [NONE, NONE, NONE], 0, 70),
+        ];
+        put(&mut bytes, 1024, &entries.concat());
+        put(&mut bytes, 1536, &[b'L'; 700]);
+        put(&mut bytes, 2560, &[b's'; 70]);
+        put(&mut bytes, 3072, &[small.to_le_bytes(), END.to_le_bytes()].concat());
+        bytes
+    }
+
+    fn streams(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, Refusal> {
+        let budget = Budget::new(&Limits::default());
+        let file = CompoundFile::open(&bytes, &budget)?;
+        let children = file.children(file.root()?)?;
+        let read = |entry: &Entry| Ok((entry.name(), file.read(entry, 1000)?));
+        children.into_iter().map(read).collect()
+    }
+
+    const SOUND: [u32; 6] = [0xFFFF_FFFD, END, 3, END, END, END];
+
+    #[test]
+    fn streams_are_in_large_and_in_small_sectors() {
+        let expected = [
+            ("large".to_owned(), vec![b'L'; 700]),
+            ("small".to_owned(), vec![b's'; 70]),
+        ];
+        assert_eq!(streams(&file(SOUND, 1)).unwrap(), expected);
+    }
+
+    #[test]
+    fn circles_and_lies_are_refused() {
+        let with = |place: usize, next: u32| {
+            let mut sectors = SOUND;
+            sectors[place] = next;
+            streams(&file(sectors, 1))
+        };
+        for (place, next) in [(3, 2), (3, 900), (2, END), (1, 1), (3, 0xFFFF_FFFF)] {
+            assert!(
+                matches!(with(place, next), Err(Refusal::Malformed { .. })),
+                "{place} {next}"
+            );
+        }
+        for small in [0, END, 77] {
+            assert!(
+                matches!(streams(&file(SOUND, small)), Err(Refusal::Malformed { .. })),
+                "{small}"
+            );
+        }
+        let mut circle = file(SOUND, 1);
+        put(&mut circle, 1024 + ENTRY + 68, &1_u32.to_le_bytes());
+        assert!(matches!(streams(&circle), Err(Refusal::Malformed { .. })));
+        let sound = file(SOUND, 1);
+        for len in 0..sound.len() {
+            assert!(len > 3000 || streams(&sound[..len]).is_err(), "{len}");
+        }
+    }
+}

@@ -218,9 +218,8 @@ fn decode(bytes: &[u8], code_page: u32) -> Option<String> {
     match code_page {
         65001 => utf8,
         _ if bytes.is_ascii() => utf8,
-        1252 => Some(bytes.iter().copied().map(western).collect()),
-        // None in particular: free tools write UTF-8, and others what Windows has by default.
-        0 => utf8.or_else(|| decode(bytes, 1252)),
+        // Free tools write UTF-8 and say something else; 0 is what Windows has by default.
+        0 | 1252 => utf8.or_else(|| Some(bytes.iter().copied().map(western).collect())),
         _ => None,
     }
 }
