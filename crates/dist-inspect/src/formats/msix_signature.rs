@@ -257,6 +257,10 @@ fn distinguished_name(text: &str) -> Option<Vec<(String, String)>> {
 /// A value, in quotes or not, and what follows the separator after it.
 fn value(text: &str) -> Option<(String, &str)> {
     let is_separator = |character: char| matches!(character, ',' | ';' | '+');
+    // In hexadecimal it is what no text is.
+    if text.starts_with('#') {
+        return None;
+    }
     let Some(mut quoted) = text.strip_prefix('"') else {
         let end = text.find(is_separator).unwrap_or(text.len());
         return Some((

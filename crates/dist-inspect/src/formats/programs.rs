@@ -1,5 +1,7 @@
 //! Programs for Windows in zips: the one that is started says what the zip is.
 
+use std::io::Read as _;
+
 use dist_model::Platform;
 
 use super::pe;
@@ -12,6 +14,16 @@ use crate::{Inspection, Refusal, name};
 /// Programs that come along with others, by how their names start.
 const HELPERS: [&str; 6] = ["unins", "update", "createdump", "squirrel", "crashpad", "elevate"];
 
+/// How programs for Linux and macOS start.
+const FOREIGN: [&[u8]; 4] = [
+    b"\x7FELF",
+    b"\xCF\xFA\xED\xFE",
+    b"\xCE\xFA\xED\xFE",
+    b"\xCA\xFE\xBA\xBE",
+];
+/// How many members beside a program are looked at.
+const NEIGHBOURS: usize = 16;
+
 /// Says of a zip what its main program says of itself, if it has one for Windows.
 pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip<'_>) -> Result<(), Refusal> {
     let claimed = name::platform(&subject.name).or(inspection.report.platform);
@@ -20,10 +32,13 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
     }
     let programs = zip
         .members()
-        .filter(|member| !member.is_folder() && stem(member.name).is_some());
+        .filter(|member| is_at_hand(member.name) && stem(member.name).is_some());
     let Some(main) = programs.min_by_key(|member| rank(subject, member)) else {
         return Ok(());
     };
+    if claimed.is_none() && has_others(zip, &main)? {
+        return Ok(());
+    }
     if main.is_stored() {
         return tell_one(subject, inspection, &main, &zip.section(&main)?);
     }
@@ -33,6 +48,38 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
         // What is damaged or too large to be unpacked has been told, or is nobody's fault.
         Err(_) => Ok(()),
     }
+}
+
+/// Whether a member stands where programs do that are to be started; those deep inside are tools of
+/// something else.
+fn is_at_hand(name: &[u8]) -> bool {
+    let folders: Vec<_> = name.split(|byte| *byte == b'/').collect();
+    match folders.as_slice() {
+        [_] | [_, _] => true,
+        [first, second, _] => *first == b"lib" || *second == b"bin",
+        _ => false,
+    }
+}
+
+/// Whether programs for other platforms stand beside the one for Windows, so that the zip is for
+/// none in particular.
+fn has_others(zip: &Zip<'_>, main: &Member<'_>) -> Result<bool, Refusal> {
+    let folder = |name: &[u8]| name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let start = folder(main.name);
+    let is_beside = |name: &[u8]| folder(name) == start && name[..start] == main.name[..start];
+    let is_plain = |name: &[u8]| name.len() > start && is_beside(name) && !name[start..].contains(&b'.');
+    for member in zip.members().filter(|member| is_plain(member.name)).take(NEIGHBOURS) {
+        let mut magic = Vec::new();
+        let read = zip
+            .reader(&member)
+            .and_then(|reader| Ok(reader.take(4).read_to_end(&mut magic)?));
+        match read {
+            Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
+            _ if FOREIGN.contains(&magic.as_slice()) => return Ok(true),
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 /// The lower the likelier it is what is started: in few folders, no helper, named as the zip is, and
@@ -82,4 +129,23 @@ fn tell_one(
         finding.message = format!("Its program {path}: {}", finding.message);
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_at_hand_are_told_from_those_deep_inside() {
+        for name in ["a.exe", "Acme/a.exe", "Acme/bin/a.exe", "lib/net45/a.exe"] {
+            assert!(is_at_hand(name.as_bytes()), "{name}");
+        }
+        for name in ["acme/vendor/a.exe", "a/b/c/a.exe"] {
+            assert!(!is_at_hand(name.as_bytes()), "{name}");
+        }
+        assert_eq!(stem(b"Acme/Tool.EXE").as_deref(), Some("tool"));
+        for name in ["__MACOSX/._a.exe", "Acme/._a.exe", "a.dll", "a.exe/"] {
+            assert_eq!(stem(name.as_bytes()), None, "{name}");
+        }
+    }
 }
