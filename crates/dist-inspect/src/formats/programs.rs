@@ -30,9 +30,9 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
     if claimed.is_some_and(|platform| platform != Platform::Windows) {
         return Ok(());
     }
-    let programs = zip
-        .members()
-        .filter(|member| is_at_hand(member.name) && stem(member.name).is_some());
+    let root = root_len(zip);
+    let is_program = |name: &[u8]| is_at_hand(name.get(root..).unwrap_or_default()) && stem(name).is_some();
+    let programs = zip.members().filter(|member| is_program(member.name));
     let Some(main) = programs.min_by_key(|member| rank(subject, member)) else {
         return Ok(());
     };
@@ -50,15 +50,20 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
     }
 }
 
-/// Whether a member stands where programs do that are to be started; those deep inside are tools of
-/// something else.
+/// How long the path of the folder is that everything in a zip is in, with its slash.
+fn root_len(zip: &Zip<'_>) -> usize {
+    let folder = |name: &[u8]| name.iter().position(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let first = zip.members().next().map(|member| member.name).unwrap_or_default();
+    let root = &first[..folder(first)];
+    let is_root = zip.members().all(|member| member.name.starts_with(root));
+    if is_root { root.len() } else { 0 }
+}
+
+/// Whether a member stands where programs do that are to be started, its path being told from the
+/// folder that everything is in; those deep inside are tools of something else.
 fn is_at_hand(name: &[u8]) -> bool {
     let folders: Vec<_> = name.split(|byte| *byte == b'/').collect();
-    match folders.as_slice() {
-        [_] | [_, _] => true,
-        [first, second, _] => *first == b"lib" || *second == b"bin",
-        _ => false,
-    }
+    matches!(folders.as_slice(), [_] | [b"bin", _] | [b"lib", _, _])
 }
 
 /// Whether programs for other platforms stand beside the one for Windows, so that the zip is for
@@ -137,10 +142,10 @@ mod tests {
 
     #[test]
     fn programs_at_hand_are_told_from_those_deep_inside() {
-        for name in ["a.exe", "Acme/a.exe", "Acme/bin/a.exe", "lib/net45/a.exe"] {
+        for name in ["a.exe", "bin/a.exe", "lib/net45/a.exe"] {
             assert!(is_at_hand(name.as_bytes()), "{name}");
         }
-        for name in ["acme/vendor/a.exe", "a/b/c/a.exe"] {
+        for name in ["vendor/a.exe", "a/b/c/a.exe"] {
             assert!(!is_at_hand(name.as_bytes()), "{name}");
         }
         assert_eq!(stem(b"Acme/Tool.EXE").as_deref(), Some("tool"));
