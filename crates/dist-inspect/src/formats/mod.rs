@@ -18,7 +18,7 @@ mod msix_signature;
 mod nupkg;
 mod pe;
 mod pkg;
-mod programs;
+mod program_zip;
 mod rpm;
 mod signature;
 mod snap;

@@ -1,6 +1,6 @@
 //! Packages as Squirrel updates use them, and others of `NuGet`.
 
-use super::{Marker, Otherwise, Row, programs, zip};
+use super::{Marker, Otherwise, Row, program_zip, zip};
 use crate::archive::zip::Zip;
 use crate::parse::xml::{self, Element};
 use crate::subject::Subject;
@@ -56,7 +56,7 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     for fault in &zip::check_members(zip)? {
         report.refuse(fault);
     }
-    programs::tell(subject, inspection, zip)
+    program_zip::tell(subject, inspection, zip)
 }
 
 fn tell_nuspec(report: &mut Report, root: &Element) {
