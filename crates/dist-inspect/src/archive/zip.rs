@@ -1,7 +1,7 @@
 //! Zips: an index of the directory, checked against the members' own headers, and members read one
 //! at a time.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::ops::Range;
 
 use flate2::Crc;
@@ -438,7 +438,11 @@ impl Read for Reader<'_> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let count = self.decoder.read(buffer)?;
+        let count = match self.decoder.read(buffer) {
+            // Packages for Windows end a member with its last block, which is not marked as the last.
+            Err(error) if self.left == 0 && error.kind() == io::ErrorKind::UnexpectedEof => 0,
+            read => read?,
+        };
         self.budget.take(count as u64)?;
         self.crc.update(&buffer[..count]);
         let left = self.left.checked_sub(count as u64);

@@ -3,18 +3,24 @@
 mod aab;
 mod apk;
 mod appimage;
+mod block_map;
 mod deb;
 mod dmg;
 mod flatpak;
+mod installer;
 mod ipa;
 mod mac_app;
 mod marker;
 mod msi;
 mod msix;
+mod msix_bundle;
+mod msix_signature;
 mod nupkg;
 mod pe;
 mod pkg;
+mod program_zip;
 mod rpm;
+mod signature;
 mod snap;
 mod splits;
 mod tar;
@@ -66,7 +72,7 @@ static TABLE: [&Row; 25] = [
     &splits::APKS,
     &splits::XAPK,
     &apk::APK,
-    &msix::MSIXBUNDLE,
+    &msix_bundle::MSIXBUNDLE,
     &msix::MSIX,
     &nupkg::NUPKG,
     &mac_app::APP_ZIP,

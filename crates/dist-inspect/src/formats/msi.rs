@@ -1,7 +1,12 @@
 //! Windows Installer packages.
 
-use super::{Otherwise, Row, nothing_more};
-use crate::Format;
+use std::collections::BTreeMap;
+
+use super::{Otherwise, Row, signature};
+use crate::parse::cfb::{self, CompoundFile};
+use crate::parse::msi::{Package, Summary};
+use crate::subject::Subject;
+use crate::{Format, Inspection, Refusal, Report};
 
 /// Word documents and others start as an msi does, so the name has its say.
 pub(super) static MSI: Row = Row {
@@ -9,10 +14,98 @@ pub(super) static MSI: Row = Row {
     package_type: "msi",
     content_type: "application/x-msi",
     extensions: &["msi"],
-    recognises: |subject| subject.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") && subject.is_named(MSI.extensions),
+    recognises: |subject| subject.starts_with(cfb::MAGIC) && subject.is_named(MSI.extensions),
     otherwise: Otherwise::Bytes(
         "msi.not_a_compound_file",
         "An msi is an OLE compound file, and this is none.",
     ),
-    describe: nothing_more,
+    describe,
 };
+
+/// A code, and what to do about it.
+type Code = (&'static str, &'static str);
+
+const BUILD_AGAIN: &str = "Build it again, and see that it is copied whole.";
+const BROKEN: Code = ("msi.broken", BUILD_AGAIN);
+const NO_PRODUCT: Code = (
+    "msi.no_product",
+    "Set ProductCode, ProductName, ProductVersion, ProductLanguage and Manufacturer.",
+);
+const NO_UPGRADE_CODE: Code = (
+    "msi.no_upgrade_code",
+    "Set an UpgradeCode, and keep it from release to release.",
+);
+/// What Windows Installer refuses to do without.
+const REQUIRED: [&str; 5] = [
+    "ProductCode",
+    "ProductName",
+    "ProductVersion",
+    "ProductLanguage",
+    "Manufacturer",
+];
+
+fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    match read(subject, report) {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. })) => Err(stop),
+        Err(refusal) => {
+            let message = format!("It is damaged, so that Windows Installer cannot open it. {refusal}");
+            report.error(BROKEN.0, message, BROKEN.1);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+fn read(subject: &Subject<'_>, report: &mut Report) -> Result<(), Refusal> {
+    let package = Package::new(CompoundFile::open(subject.source, subject.budget)?)?;
+    tell_summary(report, &package.summary()?);
+    tell_properties(report, &package.properties()?);
+    let Some(blob) = package.signature()? else {
+        signature::tell_none(report, "Windows warns of an unknown publisher when it is installed");
+        return Ok(());
+    };
+    signature::tell(subject, report, &blob, &|hasher| {
+        package.visit_signed(&mut |part| hasher.update(part))
+    })
+}
+
+fn tell_summary(report: &mut Report, summary: &Summary) {
+    report.set_text("package_code", summary.package_code.as_deref());
+    report.set_text("template", summary.template.as_deref());
+    report.set_text("description", summary.subject.as_deref());
+    let Some(template) = &summary.template else { return };
+    // Several processors stand for one package that is made for all of them; none is x86.
+    let processors = template.split(';').next().unwrap_or_default().split(',');
+    report.set_archs(processors.map(|word| if word.trim().is_empty() { "Intel" } else { word.trim() }));
+}
+
+fn tell_properties(report: &mut Report, properties: &BTreeMap<String, Option<String>>) {
+    let facts = [
+        ("name", "ProductName"),
+        ("version", "ProductVersion"),
+        ("product_code", "ProductCode"),
+        ("upgrade_code", "UpgradeCode"),
+        ("publisher", "Manufacturer"),
+        ("language", "ProductLanguage"),
+        ("allusers", "ALLUSERS"),
+    ];
+    for (fact, property) in facts {
+        report.set_text(fact, properties.get(property).and_then(Option::as_ref));
+    }
+    let missing: Vec<&str> = REQUIRED
+        .into_iter()
+        .filter(|name| !properties.contains_key(*name))
+        .collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "It lacks {}, so that Windows Installer does not install it.",
+            missing.join(", ")
+        );
+        report.error(NO_PRODUCT.0, message, NO_PRODUCT.1);
+    }
+    if !properties.contains_key("UpgradeCode") {
+        let message = "It has no upgrade code, so that a new version does not replace an old one.";
+        report.warning(NO_UPGRADE_CODE.0, message, NO_UPGRADE_CODE.1);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Otherwise, Row};
+use super::{Otherwise, Row, program_zip};
 use crate::archive::Faults;
 use crate::archive::zip::{MAGIC, Member, Zip};
 use crate::source::Source;
@@ -34,7 +34,8 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
             inspection.report.refuse(fault);
         }
     }
-    open_nested(zip, subject.budget, 0, &mut 0)
+    open_nested(zip, subject.budget, 0, &mut 0)?;
+    program_zip::tell(subject, inspection, zip)
 }
 
 /// Unpacks the first members to see whether they are what the directory says.

@@ -133,6 +133,22 @@ impl<'a> Signer<'a> {
         Some(bytes)
     }
 
+    /// The first value of the attribute of this object identifier that was added to the signature
+    /// later.
+    pub fn unsigned_attribute(&self, oid: &str) -> Option<Value<'a>> {
+        attribute(self.unsigned.as_ref()?, oid)
+    }
+
+    /// The time that somebody confirmed, by a token of RFC 3161 or by a countersignature, in seconds
+    /// since the Unix epoch.
+    pub fn confirmed_time(&self) -> Option<i64> {
+        if let Some(token) = self.timestamp()? {
+            return token_time(&token);
+        }
+        let countersigner = self.unsigned_attribute(COUNTERSIGNATURE)?;
+        Signer::parse(&countersigner, &[]).ok()?.signing_time()
+    }
+
     /// Whether somebody confirmed the time of the signature, and the token in which they did, if it
     /// is one of RFC 3161.
     pub fn timestamp(&self) -> Option<Option<Value<'a>>> {
@@ -141,6 +157,14 @@ impl<'a> Signer<'a> {
         let countersignature = attribute(unsigned, COUNTERSIGNATURE);
         (token.is_some() || countersignature.is_some()).then_some(token)
     }
+}
+
+/// The time in a token of RFC 3161: a signed message of what is confirmed, and when.
+fn token_time(token: &Value<'_>) -> Option<i64> {
+    let content = SignedData::parse(token.raw).ok()?.content_bytes().ok()?;
+    let fields = first(&content).ok()?.values().filter_map(Result::ok);
+    let mut times = fields.filter(|field| field.tag == tag::GENERALIZED_TIME);
+    time(&times.next()?).ok()
 }
 
 /// The object identifier of an algorithm; empty where there is none.

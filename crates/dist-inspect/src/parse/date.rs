@@ -1,4 +1,4 @@
-//! Days of the calendar.
+//! Days of the calendar, and times of the day.
 
 /// The days from the Unix epoch to a day of the Gregorian calendar.
 /// See <https://howardhinnant.github.io/date_algorithms.html#days_from_civil>.
@@ -11,6 +11,29 @@ pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// A time in seconds since the Unix epoch as RFC 3339 has it, in UTC.
+/// See <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z",
+        second % 60
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +43,12 @@ mod tests {
         assert_eq!(days(1970, 1, 1), 0);
         assert_eq!(days(2000, 2, 29), 11_016);
         assert_eq!(days(1969, 12, 31), -1);
+    }
+
+    #[test]
+    fn times_are_written_as_rfc_3339_has_them() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_827_696), "2000-02-29T12:34:56Z");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
     }
 }

@@ -2,10 +2,17 @@
 //! the limits of a [`Budget`](crate::Budget) where a little input can claim much.
 
 pub mod asn1;
+pub mod authenticode;
+pub mod cfb;
 pub mod cms;
-mod date;
+pub(crate) mod date;
+pub mod dib;
 pub mod elf;
+pub mod little;
 pub mod macho;
+pub mod msi;
+pub mod pe;
+pub mod pe_resources;
 pub mod picture;
 pub mod plist;
 pub mod x509;

@@ -28,10 +28,18 @@ pub fn icon(bytes: &[u8], budget: &Budget) -> Result<Icon, Refusal> {
     } else {
         read_png(bytes, budget)?
     };
-    let picture = picture.fit(ICON);
-    let (width, height) = (picture.width, picture.height);
-    let png = picture.write().map_err(malformed)?;
-    Ok(Icon { png, width, height })
+    picture.into_icon()
+}
+
+/// An icon of rows of pixels from above, each of red, green, blue and opacity.
+///
+/// # Errors
+/// [`Refusal::Malformed`] where there are not as many as width and height say.
+pub fn icon_of_pixels(width: u32, height: u32, pixels: Vec<[u8; 4]>) -> Result<Icon, Refusal> {
+    if u64::from(width) * u64::from(height) != pixels.len() as u64 {
+        return Err(malformed("it has another number of pixels than it claims"));
+    }
+    Picture { width, height, pixels }.into_icon()
 }
 
 fn malformed(why: impl std::fmt::Display) -> Refusal {
@@ -127,6 +135,14 @@ fn write_chunk(png: &mut Vec<u8>, name: &[u8], contents: &[u8]) -> Option<()> {
 }
 
 impl Picture {
+    /// A PNG of at most 512 pixels each way.
+    fn into_icon(self) -> Result<Icon, Refusal> {
+        let picture = self.fit(ICON);
+        let (width, height) = (picture.width, picture.height);
+        let png = picture.write().map_err(malformed)?;
+        Ok(Icon { png, width, height })
+    }
+
     /// Apple's pixels are blue, green, red, and multiplied by their opacity.
     fn without_apple_order(mut self) -> Self {
         for pixel in &mut self.pixels {

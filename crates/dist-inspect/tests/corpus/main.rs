@@ -10,6 +10,7 @@ mod apple;
 mod compare;
 mod generic;
 mod linux;
+mod mutants;
 mod parsers;
 mod windows;
 
@@ -32,6 +33,7 @@ struct Fixture {
     kind: String,
     expect: String,
     why: String,
+    size: u64,
     #[serde(default)]
     expected: Map<String, Value>,
 }
@@ -64,6 +66,15 @@ fn main() {
         let read = move || parse(fixture, &std::fs::read(at.join(&fixture.path))?);
         Some(Trial::test(format!("parsed: {}", fixture.path), read))
     }));
+    trials.extend(
+        fixtures
+            .iter()
+            .filter(|fixture| mutants::is_mutated(fixture))
+            .map(|fixture| {
+                let look_at_all = move || mutants::check(&std::fs::read(at.join(&fixture.path))?, &fixture.path);
+                Trial::test(format!("mutated: {}", fixture.path), look_at_all)
+            }),
+    );
     libtest_mimic::run(&arguments, trials).exit();
 }
 
