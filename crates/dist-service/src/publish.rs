@@ -1,12 +1,12 @@
 //! Publishing releases, straight or through drafts.
 
-use dist_inspect::{Context, FileSource, Report, inspect};
+use dist_inspect::Report;
 use dist_model::decide::{
     self, ArtifactIntent, Decided, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus,
     Published,
 };
 use dist_model::{
-    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source, Timestamp,
+    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source,
     ValidationStatus, Version,
 };
 use persist::{SqlRead, SqlReadExt as _, params};
@@ -187,9 +187,8 @@ impl Service {
     /// Looks at the bytes of each artifact and fills in what the request leaves out. Objects never
     /// change, so this needs no transaction.
     async fn examine(&self, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
-        let objects = self.objects().clone();
-        let now = self.now();
-        blocking(move || requests.into_iter().map(|request| examine(&objects, request, now)).collect()).await
+        let service = self.clone();
+        blocking(move || requests.into_iter().map(|request| examine(&service, request)).collect()).await
     }
 }
 
@@ -271,13 +270,13 @@ fn intent(request: PublishRequest, artifacts: Vec<ArtifactIntent>) -> Result<Pub
     })
 }
 
-fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timestamp) -> Result<ArtifactIntent, Error> {
+fn examine(service: &Service, request: ArtifactRequest) -> Result<ArtifactIntent, Error> {
     let digest = request.sha256;
     let filename = match &request.filename {
         Some(name) => name.clone(),
         None => digest.to_string().parse()?,
     };
-    let object = objects.open_object(&digest)?;
+    let object = service.objects().open_object(&digest)?;
     let size = object
         .as_ref()
         .map(dist_blobs::Object::size)
@@ -292,24 +291,20 @@ fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timesta
         .with("found", size)
         .into());
     }
-    let report = match object {
+    let inspection = match object {
         Some(object) => {
-            let file = object.into_file();
-            let context = Context {
-                now: now.as_millis(),
-                ..Context::default()
-            };
-            let inspection = FileSource::new(&file)
-                .and_then(|source| inspect(&source, filename.as_str(), &context))
-                .map_err(|error| Error::file(format!("inspecting {filename}"), error))?;
-            Some(inspection.report)
+            let inspected = service
+                .setup()
+                .inspector
+                .inspect(object.file(), filename.as_str(), service.now());
+            Some(inspected.map_err(|error| Error::file(format!("inspecting {filename}"), error))?)
         }
         // The transaction refuses what is not there; a dry run takes it at its word.
         None => None,
     };
-    let platform = platform(&request, report.as_ref(), &filename)?;
-    let metadata = metadata(&request, report.as_ref())?;
-    let detected = report.as_ref();
+    let detected = inspection.as_ref().map(|inspection| &inspection.report);
+    let platform = platform(&request, detected, &filename)?;
+    let metadata = metadata(&request, detected)?;
     Ok(ArtifactIntent {
         platform,
         arch: request
@@ -318,12 +313,12 @@ fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timesta
             .unwrap_or_default(),
         package_type: request
             .package_type
-            .or_else(|| detected.map(|report| report.package_type.to_owned()))
+            .or_else(|| detected.map(|report| report.package_type.to_string()))
             .unwrap_or_default(),
         filename,
         content_type: request
             .content_type
-            .or_else(|| detected.map(|report| report.content_type.to_owned()))
+            .or_else(|| detected.map(|report| report.content_type.to_string()))
             .unwrap_or_else(|| "application/octet-stream".to_owned()),
         sha256: digest,
         size_bytes: size,

@@ -1,9 +1,10 @@
 //! `dist inspect`.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::Args;
-use dist_inspect::{Format, Report, Severity, Verdict};
+use dist_inspect::{Finding, Format, Report, Severity, Verdict};
 use dist_model::{Digest, Platform, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -43,14 +44,6 @@ struct FileReport {
     findings: Vec<Finding>,
 }
 
-#[derive(Serialize)]
-struct Finding {
-    severity: Severity,
-    code: String,
-    message: String,
-    help: String,
-}
-
 /// `dist inspect`. A file that cannot be read is a failed report among the others.
 pub fn inspect(args: &Files, printer: Printer) -> u8 {
     let examined = examine_all(&args.files);
@@ -80,22 +73,16 @@ impl FileReport {
                 facts: Map::new(),
                 findings: vec![Finding {
                     severity: Severity::Error,
-                    code: refusal.code.as_str().to_owned(),
+                    code: refusal.code.as_str().into(),
                     message: refusal.message,
                     // The message of a refusal says already what to do.
-                    help: String::new(),
+                    help: Cow::Borrowed(""),
                 }],
             },
         }
     }
 
     fn read(file: String, size_bytes: u64, sha256: Digest, report: Report) -> Self {
-        let finding = |finding: dist_inspect::Finding| Finding {
-            severity: finding.severity,
-            code: finding.code.to_owned(),
-            message: finding.message,
-            help: finding.help.to_owned(),
-        };
         Self {
             file,
             size_bytes,
@@ -104,7 +91,7 @@ impl FileReport {
             format: report.format,
             verdict: report.verdict,
             facts: report.facts,
-            findings: report.findings.into_iter().map(finding).collect(),
+            findings: report.findings,
         }
     }
 }
