@@ -1,12 +1,12 @@
 //! Publishing releases, straight or through drafts.
 
-use dist_inspect::Report;
+use dist_inspect::{Icon, Inspection, Report};
 use dist_model::decide::{
     self, ArtifactIntent, Decided, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus,
     Published,
 };
 use dist_model::{
-    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source,
+    App, Artifact, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source,
     ValidationStatus, Version,
 };
 use persist::{SqlRead, SqlReadExt as _, params};
@@ -151,7 +151,12 @@ impl Service {
                 .require(Scope::Publish, Some(&slug), wanted, scene.context.now)?;
             let channel = wanted.map(|name| rows::move_state(&*tx, &app.id, name)).transpose()?;
             let artifacts = rows::artifacts(&*tx, &release.id)?;
-            object::check_present(tx, scene, artifacts.iter().map(|artifact| &artifact.sha256))?;
+            let icons: Vec<Digest> = artifacts.iter().filter_map(Artifact::icon).collect();
+            object::check_present(
+                tx,
+                scene,
+                artifacts.iter().map(|artifact| &artifact.sha256).chain(&icons),
+            )?;
             Ok(decide::publish_draft(
                 PublishDraftState {
                     app,
@@ -228,11 +233,7 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
 }
 
 /// The release of the same version and build.
-fn standing(
-    tx: &dyn SqlRead,
-    app: &App,
-    intent: &PublishIntent,
-) -> Result<Option<(Release, Vec<dist_model::Artifact>)>, Error> {
+fn standing(tx: &dyn SqlRead, app: &App, intent: &PublishIntent) -> Result<Option<(Release, Vec<Artifact>)>, Error> {
     let sql = rows::select_releases!("WHERE app_id = ?1 AND version = ?2 AND build = ?3");
     let found = tx.query_opt(
         sql,
@@ -304,7 +305,10 @@ fn examine(service: &Service, request: ArtifactRequest) -> Result<ArtifactIntent
     };
     let detected = inspection.as_ref().map(|inspection| &inspection.report);
     let platform = platform(&request, detected, &filename)?;
-    let metadata = metadata(&request, detected)?;
+    let metadata = match &inspection {
+        Some(inspection) => metadata(service, inspection, request.metadata)?,
+        None => request.metadata,
+    };
     Ok(ArtifactIntent {
         platform,
         arch: request
@@ -353,14 +357,20 @@ fn platform(request: &ArtifactRequest, report: Option<&Report>, filename: &FileN
     }
 }
 
-/// What the manifest adds, and what the inspection found under a key of its own.
-fn metadata(request: &ArtifactRequest, report: Option<&Report>) -> Result<Map<String, Value>, Error> {
-    let mut metadata = request.metadata.clone();
-    if let Some(report) = report {
-        let mut inspection = serde_json::to_value(report).map_err(|error| Error::Broken(error.to_string()))?;
-        inspection["schema"] = INSPECTION_SCHEMA.into();
-        metadata.insert("inspection".to_owned(), inspection);
+/// What the manifest adds, and what the inspection found under a key of its own. The icon becomes an
+/// object.
+fn metadata(
+    service: &Service,
+    inspection: &Inspection,
+    mut metadata: Map<String, Value>,
+) -> Result<Map<String, Value>, Error> {
+    let mut found = serde_json::to_value(&inspection.report).map_err(|error| Error::Broken(error.to_string()))?;
+    found["schema"] = INSPECTION_SCHEMA.into();
+    if let Some(Icon { png, width, height }) = &inspection.icon {
+        let stored = service.objects().import(&mut png.as_slice(), u64::MAX, None)?;
+        found["icon"] = json!({ "sha256": stored.digest, "width": width, "height": height });
     }
+    metadata.insert("inspection".to_owned(), found);
     Ok(metadata)
 }
 

@@ -29,6 +29,7 @@ mod download;
 mod error;
 mod extract;
 mod health;
+mod icon;
 mod inspector;
 mod install;
 mod metrics;
