@@ -35,6 +35,7 @@ mod inspector;
 mod maintenance;
 mod object;
 mod paging;
+mod preflight;
 mod projection;
 mod publish;
 mod query;

@@ -6,8 +6,8 @@ use dist_model::decide::{
     Published,
 };
 use dist_model::{
-    App, Artifact, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source,
-    ValidationStatus, Version,
+    App, Artifact, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, ReleaseStatus, Scope,
+    Slug, Source, ValidationStatus, Version,
 };
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::access::no_such_app;
 use crate::idempotency::Receipted;
 use crate::service::{Scene, blocking};
-use crate::{Caller, Error, Idempotency, Selector, Service, object, rows};
+use crate::{Caller, Error, Idempotency, Selector, Service, object, preflight, rows};
 
 /// The version of what stands in an artifact's metadata under `inspection`.
 const INSPECTION_SCHEMA: u32 = 1;
@@ -39,6 +39,8 @@ pub struct PublishRequest {
     pub source: Source,
     /// True to begin or fill a draft.
     pub draft: bool,
+    /// True to refuse what is found beside the last release, rather than to note it.
+    pub strict: bool,
     /// The artifacts, whose bytes are in the store.
     pub artifacts: Vec<ArtifactRequest>,
 }
@@ -85,10 +87,11 @@ impl Service {
             self.now(),
         )?;
         let artifacts = self.examine(request.artifacts.clone()).await?;
+        let strict = request.strict;
         let intent = intent(request, artifacts)?;
         self.write_once(caller, idempotency, move |tx, scene| {
             object::claim(tx, scene, &intent)?;
-            decide_publish(&*tx, scene, &intent)
+            decide_publish(&*tx, scene, intent, strict)
         })
         .await
     }
@@ -124,7 +127,7 @@ impl Service {
                 draft: true,
             };
             object::claim(tx, scene, &intent)?;
-            decide_publish(&*tx, scene, &intent)
+            decide_publish(&*tx, scene, intent, false)
         })
         .await
     }
@@ -198,7 +201,12 @@ impl Service {
 }
 
 /// Loads what a publish needs by key, and decides.
-fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Result<Decided<Published>, Error> {
+fn decide_publish(
+    tx: &dyn SqlRead,
+    scene: &Scene,
+    mut intent: PublishIntent,
+    strict: bool,
+) -> Result<Decided<Published>, Error> {
     scene.caller.require(
         Scope::Publish,
         Some(&intent.slug),
@@ -207,9 +215,16 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
     )?;
     let app = rows::app_by_slug(tx, &intent.slug)?;
     let release = match &app {
-        Some(app) => standing(tx, app, intent)?,
+        Some(app) => standing(tx, app, &intent)?,
         None => None,
     };
+    // What was published before stays as it was found then.
+    if release
+        .as_ref()
+        .is_none_or(|(release, _)| release.status == ReleaseStatus::Draft)
+    {
+        preflight::check(tx, app.as_ref(), &mut intent, strict)?;
+    }
     let (mut channel, mut was_in_channel) = (None, false);
     if let (Some(app), Some(name)) = (&app, &intent.channel) {
         channel = Some(rows::move_state(tx, &app.id, name)?);
@@ -225,7 +240,7 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
     };
     Ok(decide::publish(
         state,
-        intent,
+        &intent,
         scene.service.setup().defaults,
         &scene.context,
         &mut scene.ids(),
