@@ -31,6 +31,11 @@ impl Links {
         format!("{}/install/{slug}/{channel}/manifest.plist", self.base)
     }
 
+    /// An icon on the install page of a channel.
+    pub fn install_icon(&self, slug: &str, channel: &str, icon: &Digest) -> String {
+        format!("{}/install/{slug}/{channel}/icon/{icon}", self.base)
+    }
+
     /// The bytes of an object.
     pub fn download(&self, digest: &Digest) -> String {
         format!("{}/download/{digest}", self.base)

@@ -50,6 +50,10 @@ pub struct Manifest {
     /// True to begin or fill a draft rather than to publish.
     #[serde(default)]
     pub draft: bool,
+    /// True to refuse what would not install, or not as an update of the last release, rather than to
+    /// note it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// One artifact of a manifest.

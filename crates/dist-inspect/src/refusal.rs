@@ -194,9 +194,9 @@ impl Refusal {
         let (severity, code, help) = self.row();
         Finding {
             severity,
-            code,
+            code: code.into(),
             message: self.to_string(),
-            help,
+            help: help.into(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What an inspection answers.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use dist_model::{Platform, ValidationStatus};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Refusal, arch};
@@ -12,7 +13,7 @@ use crate::{Refusal, arch};
 ///
 /// Serialised, it is an entry of `dist inspect --json`, to which the caller adds `file`,
 /// `size_bytes` and `sha256`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// What it runs on, where the file says so.
     pub platform: Option<Platform>,
@@ -26,13 +27,13 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The artifact's `package_type`: `ipa`, `deb`, `tar.gz` …
     #[serde(skip)]
-    pub package_type: &'static str,
+    pub package_type: Cow<'static, str>,
     /// The processor, where name or magic leave no doubt.
     #[serde(skip)]
     pub arch: Option<String>,
     /// The media type.
     #[serde(skip)]
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
 }
 
 /// What an inspection answers: the report, and what is not text.
@@ -141,9 +142,9 @@ impl Report {
     fn find(&mut self, severity: Severity, code: &'static str, message: String, help: &'static str) {
         self.findings.push(Finding {
             severity,
-            code,
+            code: code.into(),
             message,
-            help,
+            help: help.into(),
         });
     }
 }
@@ -167,20 +168,20 @@ fn cut_value(value: Value) -> Value {
 }
 
 /// One thing to know about a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
     /// The stable code, `format.reason`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What was found, in a sentence.
     pub message: String,
     /// What to do about it.
-    pub help: &'static str,
+    pub help: Cow<'static, str>,
 }
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.
@@ -192,7 +193,7 @@ pub enum Severity {
 }
 
 /// What the findings come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Nothing against it.
@@ -205,7 +206,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The verdict that `findings` come to.
-    pub(crate) fn of(findings: &[Finding]) -> Self {
+    pub fn of(findings: &[Finding]) -> Self {
         match findings.iter().map(|finding| finding.severity).max() {
             Some(Severity::Error) => Self::Failed,
             Some(Severity::Warning) => Self::Warning,
@@ -227,7 +228,7 @@ impl From<Verdict> for ValidationStatus {
 macro_rules! formats {
     ($($name:ident $text:literal $($platform:ident)?, $doc:literal;)*) => {
         /// A kind of file.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[non_exhaustive]
         pub enum Format {
@@ -317,13 +318,13 @@ mod tests {
             facts: Map::new(),
             findings: vec![Finding {
                 severity: Severity::Warning,
-                code: "deb.example",
+                code: "deb.example".into(),
                 message: "Something.".into(),
-                help: "Do this.",
+                help: "Do this.".into(),
             }],
-            package_type: "deb",
+            package_type: "deb".into(),
             arch: None,
-            content_type: "application/vnd.debian.binary-package",
+            content_type: "application/vnd.debian.binary-package".into(),
         };
         assert_eq!(
             serde_json::to_value(&report).unwrap(),

@@ -99,9 +99,6 @@ impl<'a> Subject<'a> {
 
     /// Whether the name ends in a dot and one of these.
     pub(crate) fn is_named(&self, extensions: &[&str]) -> bool {
-        extensions.iter().any(|extension| {
-            let stem = self.name.strip_suffix(extension);
-            stem.is_some_and(|stem| stem.ends_with('.'))
-        })
+        crate::formats::is_named(&self.name, extensions)
     }
 }

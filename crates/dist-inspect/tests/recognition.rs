@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use dist_inspect::{Context, Format, Limits, Report, Severity, Verdict, inspect};
+use dist_inspect::{Context, Format, Limits, Report, Severity, Verdict, claim, inspect};
 use dist_model::Platform;
 use proptest::prelude::*;
 
@@ -114,7 +114,7 @@ fn other_files_are_told_by_magic_number_and_name() {
         assert_eq!(
             (
                 report.format,
-                report.package_type,
+                &*report.package_type,
                 report.arch.as_deref().unwrap_or_default()
             ),
             (format, package_type, arch),
@@ -143,7 +143,7 @@ fn a_file_that_is_not_what_its_name_says_fails() {
         let [finding] = report.findings.as_slice() else {
             panic!("{name}: {report:?}")
         };
-        assert_eq!((finding.code, finding.severity), (code, Severity::Error), "{name}");
+        assert_eq!((&*finding.code, finding.severity), (code, Severity::Error), "{name}");
     }
     let report = look("a.deb", b"\xED\xAB\xEE\xDB");
     assert!(
@@ -151,6 +151,19 @@ fn a_file_that_is_not_what_its_name_says_fails() {
         "{report:?}"
     );
     assert_eq!(report.platform, Some(Platform::Linux));
+}
+
+#[test]
+fn a_name_alone_claims_a_format() {
+    let apk = claim("Acme.APK");
+    assert_eq!((apk.platform, apk.format), (Some(Platform::AndroidApk), Format::Apk));
+    assert_eq!((&*apk.package_type, apk.verdict), ("apk", Verdict::Passed));
+    let tar = claim("acme-linux-x86_64.tar.gz");
+    assert_eq!(
+        (tar.platform, tar.arch.as_deref()),
+        (Some(Platform::Linux), Some("x86_64"))
+    );
+    assert_eq!((&*tar.package_type, claim("acme").format), ("tar.gz", Format::Unknown));
 }
 
 #[test]
@@ -178,7 +191,7 @@ fn a_cut_or_huge_directory_is_a_finding() {
     for (limits, code) in [(few, "archive.too_many_entries"), (short, "archive.directory_too_long")] {
         let context = Context { limits, now: 0 };
         let report = inspect(&whole, "a.apk", &context).unwrap().report;
-        assert_eq!((report.findings[0].code, report.verdict), (code, Verdict::Failed));
+        assert_eq!((&*report.findings[0].code, report.verdict), (code, Verdict::Failed));
     }
 }
 

@@ -71,6 +71,11 @@ pub struct ArtifactKey {
 }
 
 impl Artifact {
+    /// The digest of its icon, a PNG among the store's objects, where the inspection found one.
+    pub fn icon(&self) -> Option<Digest> {
+        icon_in(&self.metadata)
+    }
+
     /// Puts the artifacts of a release into the order in which they are always shown.
     pub fn sort(artifacts: &mut [Self]) {
         fn place(a: &Artifact) -> impl Ord + '_ {
@@ -88,4 +93,10 @@ impl Artifact {
             filename: self.filename.clone(),
         }
     }
+}
+
+/// See [`Artifact::icon`]: it stands in what the inspection found.
+pub(crate) fn icon_in(metadata: &Map<String, Value>) -> Option<Digest> {
+    let icon = metadata.get("inspection")?.pointer("/icon/sha256")?;
+    icon.as_str()?.parse().ok()
 }

@@ -152,6 +152,7 @@ codes! {
     ArtifactFailed "artifact.validation_failed" Invalid "The artifact cannot be what it claims to be; see its findings."
     ArtifactDuplicate "artifact.duplicate" Invalid "Two artifacts of one release have the same platform, arch, package type and file name."
     StrictMismatch "artifact.version_mismatch" Invalid "With --strict: an artifact says another version or build than the manifest."
+    PreflightFailed "artifact.preflight_failed" Invalid "With --strict: an artifact would not install, or not as an update of the last release; the message says why."
 
     AppNotFound "app.not_found" NotFound "No such app, or none that you may read."
     AppExists "app.exists" Conflict "An app with this slug exists."

@@ -89,6 +89,7 @@ fn request(writer: usize, n: usize, digests: &[Digest]) -> PublishRequest {
         notes: "b".repeat(200),
         source: Source::default(),
         draft: false,
+        strict: false,
         artifacts: digests
             .iter()
             .enumerate()

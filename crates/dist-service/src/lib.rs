@@ -31,9 +31,11 @@ mod entropy;
 mod error;
 mod idempotency;
 mod import;
+mod inspector;
 mod maintenance;
 mod object;
 mod paging;
+mod preflight;
 mod projection;
 mod publish;
 mod query;
@@ -50,13 +52,14 @@ pub use channel::PromoteFrom;
 pub use entropy::{Entropy, OsEntropy};
 pub use error::Error;
 pub use idempotency::Idempotency;
+pub use inspector::{InProcess, Inspector, Unfinished};
 pub use maintenance::cleanup::CleanupOptions;
 pub use object::Download;
 pub use paging::{Page, Paging};
 pub use persist::{Clock, SystemClock};
 pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
-    AppOverview, AuditFilter, DownloadCount, InstallPage, Latest, LatestQuery, ReleaseFilter, ReleaseOrder,
+    AppOverview, AuditFilter, DownloadCount, IconFile, InstallPage, Latest, LatestQuery, ReleaseFilter, ReleaseOrder,
 };
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};

@@ -1,7 +1,7 @@
 //! Objects: who may send, name and fetch which bytes.
 
 use dist_blobs::Stored;
-use dist_model::decide::{Decided, PublishIntent};
+use dist_model::decide::{ArtifactIntent, Decided, PublishIntent};
 use dist_model::{
     Artifact, ArtifactId, Digest, ErrorCode, Event, IosMode, Platform, Refusal, ReleaseStatus, Scope, Visibility,
     events,
@@ -200,7 +200,9 @@ pub(crate) fn claim(tx: &mut dyn SqlTx, scene: &Scene, intent: &PublishIntent) -
             return Err(missing(&artifact.sha256).into());
         }
     }
-    check_present(tx, scene, intent.artifacts.iter().map(|artifact| &artifact.sha256))
+    let icons: Vec<Digest> = intent.artifacts.iter().filter_map(ArtifactIntent::icon).collect();
+    let artifacts = intent.artifacts.iter().map(|artifact| &artifact.sha256);
+    check_present(tx, scene, artifacts.chain(&icons))
 }
 
 /// Clears the mark of a cleanup and looks at the file: both under the write lock, as the cleanup

@@ -21,7 +21,7 @@ impl InlineProjection for Entities {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [Table] {
@@ -246,8 +246,8 @@ fn put_release(tx: &mut dyn SqlTx, release: &Release) -> Result<(), SqlError> {
 
 /// A published draft's artifacts are there already; the same one again changes nothing.
 fn put_artifact(tx: &mut dyn SqlTx, artifact: &Artifact) -> Result<(), SqlError> {
-    let sql = "INSERT INTO artifacts (id, app_id, release_id, platform, arch, package_type, filename, content_type, size_bytes, sha256, storage_key, metadata, validation_status) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (release_id, platform, arch, package_type, filename) DO NOTHING";
+    let sql = "INSERT INTO artifacts (id, app_id, release_id, platform, arch, package_type, filename, content_type, size_bytes, sha256, storage_key, metadata, validation_status, icon_sha256) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (release_id, platform, arch, package_type, filename) DO NOTHING";
     tx.execute(
         sql,
         params![
@@ -264,6 +264,7 @@ fn put_artifact(tx: &mut dyn SqlTx, artifact: &Artifact) -> Result<(), SqlError>
             &artifact.storage_key,
             &text(&artifact.metadata)?,
             artifact.validation_status.as_str(),
+            artifact.icon().map(|icon| icon.to_string()).as_deref(),
         ],
     )
     .map(drop)

@@ -1,13 +1,13 @@
 //! Publishing releases, straight or through drafts.
 
-use dist_inspect::{Context, FileSource, Report, inspect};
+use dist_inspect::{Icon, Inspection, Report};
 use dist_model::decide::{
     self, ArtifactIntent, Decided, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus,
     Published,
 };
 use dist_model::{
-    App, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, Scope, Slug, Source, Timestamp,
-    ValidationStatus, Version,
+    App, Artifact, Build, ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Release, ReleaseStatus, Scope,
+    Slug, Source, ValidationStatus, Version,
 };
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::access::no_such_app;
 use crate::idempotency::Receipted;
 use crate::service::{Scene, blocking};
-use crate::{Caller, Error, Idempotency, Selector, Service, object, rows};
+use crate::{Caller, Error, Idempotency, Selector, Service, object, preflight, rows};
 
 /// The version of what stands in an artifact's metadata under `inspection`.
 const INSPECTION_SCHEMA: u32 = 1;
@@ -39,6 +39,8 @@ pub struct PublishRequest {
     pub source: Source,
     /// True to begin or fill a draft.
     pub draft: bool,
+    /// True to refuse what is found beside the last release, rather than to note it.
+    pub strict: bool,
     /// The artifacts, whose bytes are in the store.
     pub artifacts: Vec<ArtifactRequest>,
 }
@@ -85,10 +87,11 @@ impl Service {
             self.now(),
         )?;
         let artifacts = self.examine(request.artifacts.clone()).await?;
+        let strict = request.strict;
         let intent = intent(request, artifacts)?;
         self.write_once(caller, idempotency, move |tx, scene| {
             object::claim(tx, scene, &intent)?;
-            decide_publish(&*tx, scene, &intent)
+            decide_publish(&*tx, scene, intent, strict)
         })
         .await
     }
@@ -124,7 +127,7 @@ impl Service {
                 draft: true,
             };
             object::claim(tx, scene, &intent)?;
-            decide_publish(&*tx, scene, &intent)
+            decide_publish(&*tx, scene, intent, false)
         })
         .await
     }
@@ -151,7 +154,12 @@ impl Service {
                 .require(Scope::Publish, Some(&slug), wanted, scene.context.now)?;
             let channel = wanted.map(|name| rows::move_state(&*tx, &app.id, name)).transpose()?;
             let artifacts = rows::artifacts(&*tx, &release.id)?;
-            object::check_present(tx, scene, artifacts.iter().map(|artifact| &artifact.sha256))?;
+            let icons: Vec<Digest> = artifacts.iter().filter_map(Artifact::icon).collect();
+            object::check_present(
+                tx,
+                scene,
+                artifacts.iter().map(|artifact| &artifact.sha256).chain(&icons),
+            )?;
             Ok(decide::publish_draft(
                 PublishDraftState {
                     app,
@@ -187,14 +195,18 @@ impl Service {
     /// Looks at the bytes of each artifact and fills in what the request leaves out. Objects never
     /// change, so this needs no transaction.
     async fn examine(&self, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
-        let objects = self.objects().clone();
-        let now = self.now();
-        blocking(move || requests.into_iter().map(|request| examine(&objects, request, now)).collect()).await
+        let service = self.clone();
+        blocking(move || requests.into_iter().map(|request| examine(&service, request)).collect()).await
     }
 }
 
 /// Loads what a publish needs by key, and decides.
-fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Result<Decided<Published>, Error> {
+fn decide_publish(
+    tx: &dyn SqlRead,
+    scene: &Scene,
+    mut intent: PublishIntent,
+    strict: bool,
+) -> Result<Decided<Published>, Error> {
     scene.caller.require(
         Scope::Publish,
         Some(&intent.slug),
@@ -203,9 +215,16 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
     )?;
     let app = rows::app_by_slug(tx, &intent.slug)?;
     let release = match &app {
-        Some(app) => standing(tx, app, intent)?,
+        Some(app) => standing(tx, app, &intent)?,
         None => None,
     };
+    // What was published before stays as it was found then.
+    if release
+        .as_ref()
+        .is_none_or(|(release, _)| release.status == ReleaseStatus::Draft)
+    {
+        preflight::check(tx, app.as_ref(), &mut intent, strict)?;
+    }
     let (mut channel, mut was_in_channel) = (None, false);
     if let (Some(app), Some(name)) = (&app, &intent.channel) {
         channel = Some(rows::move_state(tx, &app.id, name)?);
@@ -221,7 +240,7 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
     };
     Ok(decide::publish(
         state,
-        intent,
+        &intent,
         scene.service.setup().defaults,
         &scene.context,
         &mut scene.ids(),
@@ -229,11 +248,7 @@ fn decide_publish(tx: &dyn SqlRead, scene: &Scene, intent: &PublishIntent) -> Re
 }
 
 /// The release of the same version and build.
-fn standing(
-    tx: &dyn SqlRead,
-    app: &App,
-    intent: &PublishIntent,
-) -> Result<Option<(Release, Vec<dist_model::Artifact>)>, Error> {
+fn standing(tx: &dyn SqlRead, app: &App, intent: &PublishIntent) -> Result<Option<(Release, Vec<Artifact>)>, Error> {
     let sql = rows::select_releases!("WHERE app_id = ?1 AND version = ?2 AND build = ?3");
     let found = tx.query_opt(
         sql,
@@ -271,13 +286,13 @@ fn intent(request: PublishRequest, artifacts: Vec<ArtifactIntent>) -> Result<Pub
     })
 }
 
-fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timestamp) -> Result<ArtifactIntent, Error> {
+fn examine(service: &Service, request: ArtifactRequest) -> Result<ArtifactIntent, Error> {
     let digest = request.sha256;
     let filename = match &request.filename {
         Some(name) => name.clone(),
         None => digest.to_string().parse()?,
     };
-    let object = objects.open_object(&digest)?;
+    let object = service.objects().open_object(&digest)?;
     let size = object
         .as_ref()
         .map(dist_blobs::Object::size)
@@ -292,24 +307,23 @@ fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timesta
         .with("found", size)
         .into());
     }
-    let report = match object {
+    let inspection = match object {
         Some(object) => {
-            let file = object.into_file();
-            let context = Context {
-                now: now.as_millis(),
-                ..Context::default()
-            };
-            let inspection = FileSource::new(&file)
-                .and_then(|source| inspect(&source, filename.as_str(), &context))
-                .map_err(|error| Error::file(format!("inspecting {filename}"), error))?;
-            Some(inspection.report)
+            let inspected = service
+                .setup()
+                .inspector
+                .inspect(object.file(), filename.as_str(), service.now());
+            Some(inspected.map_err(|error| Error::file(format!("inspecting {filename}"), error))?)
         }
         // The transaction refuses what is not there; a dry run takes it at its word.
         None => None,
     };
-    let platform = platform(&request, report.as_ref(), &filename)?;
-    let metadata = metadata(&request, report.as_ref())?;
-    let detected = report.as_ref();
+    let detected = inspection.as_ref().map(|inspection| &inspection.report);
+    let platform = platform(&request, detected, &filename)?;
+    let metadata = match &inspection {
+        Some(inspection) => metadata(service, inspection, request.metadata)?,
+        None => request.metadata,
+    };
     Ok(ArtifactIntent {
         platform,
         arch: request
@@ -318,12 +332,12 @@ fn examine(objects: &dist_blobs::FsStore, request: ArtifactRequest, now: Timesta
             .unwrap_or_default(),
         package_type: request
             .package_type
-            .or_else(|| detected.map(|report| report.package_type.to_owned()))
+            .or_else(|| detected.map(|report| report.package_type.to_string()))
             .unwrap_or_default(),
         filename,
         content_type: request
             .content_type
-            .or_else(|| detected.map(|report| report.content_type.to_owned()))
+            .or_else(|| detected.map(|report| report.content_type.to_string()))
             .unwrap_or_else(|| "application/octet-stream".to_owned()),
         sha256: digest,
         size_bytes: size,
@@ -358,14 +372,20 @@ fn platform(request: &ArtifactRequest, report: Option<&Report>, filename: &FileN
     }
 }
 
-/// What the manifest adds, and what the inspection found under a key of its own.
-fn metadata(request: &ArtifactRequest, report: Option<&Report>) -> Result<Map<String, Value>, Error> {
-    let mut metadata = request.metadata.clone();
-    if let Some(report) = report {
-        let mut inspection = serde_json::to_value(report).map_err(|error| Error::Broken(error.to_string()))?;
-        inspection["schema"] = INSPECTION_SCHEMA.into();
-        metadata.insert("inspection".to_owned(), inspection);
+/// What the manifest adds, and what the inspection found under a key of its own. The icon becomes an
+/// object.
+fn metadata(
+    service: &Service,
+    inspection: &Inspection,
+    mut metadata: Map<String, Value>,
+) -> Result<Map<String, Value>, Error> {
+    let mut found = serde_json::to_value(&inspection.report).map_err(|error| Error::Broken(error.to_string()))?;
+    found["schema"] = INSPECTION_SCHEMA.into();
+    if let Some(Icon { png, width, height }) = &inspection.icon {
+        let stored = service.objects().import(&mut png.as_slice(), u64::MAX, None)?;
+        found["icon"] = json!({ "sha256": stored.digest, "width": width, "height": height });
     }
+    metadata.insert("inspection".to_owned(), found);
     Ok(metadata)
 }
 

@@ -2,12 +2,14 @@
 
 mod apps;
 mod audit;
+mod icon;
 mod install;
 mod releases;
 
 pub use apps::AppOverview;
 pub(crate) use apps::{app_to_read, channel_detail};
 pub use audit::{AuditFilter, DownloadCount};
+pub use icon::IconFile;
 pub use install::{InstallPage, Latest, LatestQuery};
 pub(crate) use releases::release_detail;
 pub use releases::{ReleaseFilter, ReleaseOrder};

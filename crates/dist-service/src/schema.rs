@@ -62,7 +62,8 @@ pub(crate) const ENTITIES: &[Table] = &[
         name: "artifacts",
         key: &["release_id", "platform", "arch", "package_type", "filename"],
         side: &[],
-        // A release's artifacts lie together, in the order in which they are shown.
+        // A release's artifacts lie together, in the order in which they are shown. The icon stands in
+        // the metadata too; here a cleanup finds who needs it.
         ddl: "CREATE TABLE artifacts (
             id TEXT NOT NULL,
             app_id TEXT NOT NULL,
@@ -77,9 +78,11 @@ pub(crate) const ENTITIES: &[Table] = &[
             storage_key TEXT NOT NULL,
             metadata TEXT NOT NULL,
             validation_status TEXT NOT NULL,
+            icon_sha256 TEXT,
             PRIMARY KEY (release_id, platform, arch, package_type, filename)
         ) WITHOUT ROWID;
-        CREATE INDEX artifacts_sha256 ON artifacts (sha256, id)",
+        CREATE INDEX artifacts_sha256 ON artifacts (sha256, id);
+        CREATE INDEX artifacts_icon ON artifacts (icon_sha256)",
     },
     Table {
         name: "channels",

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::idempotency::Receipted;
 use crate::projection::{Audit, Entities};
 use crate::usage::Usage;
-use crate::{Caller, Entropy, Error, Idempotency, OsEntropy, Principal, import, rows, schema};
+use crate::{Caller, Entropy, Error, Idempotency, InProcess, Inspector, OsEntropy, Principal, import, rows, schema};
 
 /// "dist" in the header of the database file, so that `file` and other programs know it.
 const APPLICATION_ID: i32 = 0x6469_7374;
@@ -26,6 +26,8 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// Where it takes randomness from.
     pub entropy: Arc<dyn Entropy>,
+    /// Who looks into files.
+    pub inspector: Arc<dyn Inspector>,
     /// What a new app gets where nobody says.
     pub defaults: Defaults,
     /// Where backups go when nobody says; `DATA/backups` where absent.
@@ -37,6 +39,7 @@ impl Default for Setup {
         Self {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
+            inspector: Arc::new(InProcess),
             defaults: Defaults::default(),
             backup_dir: None,
         }

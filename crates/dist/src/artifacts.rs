@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dist_api::client::FileStamp;
 use dist_api::manifest::ArtifactEntry;
-use dist_inspect::{Context, FileSource, Report, Severity, Verdict, agrees, inspect};
-use dist_model::{Digest, ErrorCode, FileName, Refusal};
-use dist_service::{Clock as _, SystemClock};
+use dist_inspect::{Report, Severity, Verdict, agrees};
+use dist_model::{Digest, ErrorCode, FileName, Refusal, Timestamp};
+use dist_service::{Clock as _, InProcess, Inspector as _, SystemClock};
 use sha2::{Digest as _, Sha256};
 
 /// How much is read from a file at once.
@@ -83,12 +83,8 @@ fn examine(path: &Path) -> Result<Examined, Refusal> {
     let mut file = File::open(path).map_err(unreadable)?;
     let stamp = FileStamp::of(&file.metadata().map_err(unreadable)?);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let context = Context {
-        now: SystemClock.now_ms(),
-        ..Context::default()
-    };
-    let source = FileSource::new(&file).map_err(unreadable)?;
-    let report = inspect(&source, &name, &context).map_err(unreadable)?.report;
+    let now = Timestamp::from_millis(SystemClock.now_ms());
+    let report = InProcess.inspect(&file, &name, now).map_err(unreadable)?.report;
     let sha256 = hash(&mut file).map_err(unreadable)?;
     stamp.check(path)?;
     Ok(Examined { stamp, sha256, report })
@@ -140,8 +136,12 @@ fn complete(mut entry: ArtifactEntry, path: PathBuf, examined: Examined) -> Resu
     entry
         .arch
         .get_or_insert_with(|| report.arch.clone().unwrap_or_default());
-    entry.package_type.get_or_insert_with(|| report.package_type.to_owned());
-    entry.content_type.get_or_insert_with(|| report.content_type.to_owned());
+    entry
+        .package_type
+        .get_or_insert_with(|| report.package_type.to_string());
+    entry
+        .content_type
+        .get_or_insert_with(|| report.content_type.to_string());
     entry.sha256 = Some(examined.sha256);
     entry.size_bytes = Some(examined.stamp.size);
     Ok(Staged { path, entry, examined })

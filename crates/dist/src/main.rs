@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    dist::main()
+    // `dist server run` is a server too, and inspects in processes of this program.
+    distd::run_if_inspector().unwrap_or_else(dist::main)
 }

@@ -144,13 +144,18 @@ fn describe(found: &Download, digest: &Digest, etag: &str) -> Result<Response> {
         HeaderValue::from_static("default-src 'none'; sandbox"),
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let cache = if found.public {
+    headers.insert(header::CACHE_CONTROL, cache_control(found.public));
+    Ok(answer)
+}
+
+/// Bytes that a digest names never change; caches that many share may keep them where all may have
+/// them.
+pub(crate) fn cache_control(public: bool) -> HeaderValue {
+    HeaderValue::from_static(if public {
         "public, max-age=31536000, immutable"
     } else {
         "private, max-age=31536000, immutable"
-    };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    Ok(answer)
+    })
 }
 
 fn set(headers: &mut HeaderMap, name: impl header::IntoHeaderName, value: &str) -> Result<()> {
@@ -176,7 +181,7 @@ fn disposition(name: &str) -> String {
 }
 
 /// True where `tags`, as in `If-None-Match`, name `etag`; the comparison is weak.
-fn names(tags: &str, etag: &str) -> bool {
+pub(crate) fn names(tags: &str, etag: &str) -> bool {
     tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 

@@ -29,6 +29,8 @@ mod download;
 mod error;
 mod extract;
 mod health;
+mod icon;
+mod inspector;
 mod install;
 mod metrics;
 mod observe;
@@ -38,5 +40,6 @@ mod server;
 mod state;
 
 pub use config::{Config, ConfigError, Limits, Options};
+pub use inspector::{ChildInspector, run_if_inspector};
 pub use run::run;
 pub use server::{Server, StartError};

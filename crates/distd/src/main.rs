@@ -13,5 +13,5 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    distd::run(Cli::parse().options)
+    distd::run_if_inspector().unwrap_or_else(|| distd::run(Cli::parse().options))
 }

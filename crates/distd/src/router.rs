@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use crate::api::{apps, audit, channels, latest, objects, releases, store, tokens, uploads};
 use crate::error::ApiError;
 use crate::state::Site;
-use crate::{download, health, install, observe};
+use crate::{download, health, icon, install, observe};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -61,6 +61,8 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(install::index))
         .routes(routes!(install::page))
         .routes(routes!(install::manifest))
+        .routes(routes!(icon::of_page))
+        .routes(routes!(icon::of_app))
         .routes(routes!(download::download))
         .routes(routes!(latest::follow))
         .routes(routes!(latest::follow_arch))

@@ -91,6 +91,7 @@ impl Server {
                 visibility: config.default_visibility,
             },
             backup_dir: config.backup_dir.clone(),
+            inspector: Arc::clone(&config.inspector),
             ..Setup::default()
         };
         let service = open(config.data.clone(), setup).await.map_err(StartError::Store)?;

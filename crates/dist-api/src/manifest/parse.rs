@@ -35,11 +35,8 @@ pub(super) fn manifest(bytes: &[u8], form: Form, overrides: &Overrides) -> Resul
         },
         source: source(&mut fields)?,
         artifacts: artifacts(&mut fields, form)?,
-        draft: if form == Form::Request {
-            fields.flag("draft")?
-        } else {
-            false
-        },
+        draft: form == Form::Request && fields.flag("draft")?,
+        strict: form == Form::Request && fields.flag("strict")?,
     };
     fields.refuse_others()?;
     if manifest.notes.is_some() && manifest.notes_file.is_some() {

@@ -101,18 +101,8 @@ const UNKNOWN: (&str, &str) = ("file", "application/octet-stream");
 pub(crate) fn judge(source: &dyn Source, name: &str, budget: &Budget, now: i64) -> Result<Inspection, Refusal> {
     let subject = Subject::take(source, name, budget, now, claims_to_be_zip)?;
     let found = TABLE.into_iter().find(|row| (row.recognises)(&subject));
-    let format = found.map_or(Format::Unknown, |row| row.format);
-    let (package_type, content_type) = found.map_or(UNKNOWN, |row| (row.package_type, row.content_type));
-    let report = Report {
-        platform: format.platform(),
-        format,
-        verdict: Verdict::Passed,
-        facts: Map::new(),
-        findings: objection(&subject, found).into_iter().collect(),
-        package_type,
-        arch: None,
-        content_type,
-    };
+    let mut report = blank(found);
+    report.findings.extend(objection(&subject, found));
     let mut inspection = Inspection { report, icon: None };
     for fault in subject.zip().into_iter().flat_map(Zip::faults) {
         inspection.report.refuse(fault);
@@ -123,26 +113,60 @@ pub(crate) fn judge(source: &dyn Source, name: &str, budget: &Budget, now: i64) 
         Ok(()) => {}
     }
     let report = &mut inspection.report;
-    // Archives and bare programs are of every platform; their names say of which.
-    if report.platform.is_none() {
-        report.platform = name::platform(&subject.name);
-        report.arch = report
-            .arch
-            .take()
-            .or_else(|| name::processor(&subject.name).map(str::to_owned));
-    }
+    complete_by_name(report, &subject.name);
     report.verdict = Verdict::of(&report.findings);
     Ok(inspection)
 }
 
-/// The row whose name the file has.
-fn claimed(subject: &Subject<'_>) -> Option<&'static Row> {
-    TABLE.into_iter().find(|row| subject.is_named(row.extensions))
+/// What a file is that is named `name`, if its name is all that is known.
+pub(crate) fn by_name(name: &str) -> Report {
+    let name = name.to_lowercase();
+    let mut report = blank(claimed(&name));
+    complete_by_name(&mut report, &name);
+    report
+}
+
+/// A report that says no more than the row.
+fn blank(row: Option<&Row>) -> Report {
+    let format = row.map_or(Format::Unknown, |row| row.format);
+    let (package_type, content_type) = row.map_or(UNKNOWN, |row| (row.package_type, row.content_type));
+    Report {
+        platform: format.platform(),
+        format,
+        verdict: Verdict::Passed,
+        facts: Map::new(),
+        findings: Vec::new(),
+        package_type: package_type.into(),
+        arch: None,
+        content_type: content_type.into(),
+    }
+}
+
+/// Archives and bare programs are of every platform; their names, in lower case, say of which.
+fn complete_by_name(report: &mut Report, name: &str) {
+    if report.platform.is_none() {
+        report.platform = name::platform(name);
+        report.arch = report.arch.take().or_else(|| name::processor(name).map(str::to_owned));
+    }
+}
+
+/// The row that a name in lower case claims.
+fn claimed(name: &str) -> Option<&'static Row> {
+    TABLE.into_iter().find(|row| is_named(name, row.extensions))
+}
+
+/// Whether a name in lower case has one of these endings.
+pub(crate) fn is_named(name: &str, extensions: &[&str]) -> bool {
+    extensions.iter().any(|extension| {
+        let stem = name.strip_suffix(extension);
+        stem.is_some_and(|stem| stem.ends_with('.'))
+    })
 }
 
 /// Whether a zip may follow whatever the file starts with.
 fn claims_to_be_zip(subject: &Subject<'_>) -> bool {
-    claimed(subject).is_some_and(|row| row.format == Format::Zip || matches!(row.otherwise, Otherwise::Zip { .. }))
+    claimed(&subject.name)
+        .is_some_and(|row| row.format == Format::Zip || matches!(row.otherwise, Otherwise::Zip { .. }))
 }
 
 /// Why the file cannot be what it claims to be; one reason is enough.
@@ -153,7 +177,7 @@ fn objection(subject: &Subject<'_>, found: Option<&Row>) -> Option<Finding> {
     if let Some(Err(refusal)) = &subject.zip {
         return Some(refusal.finding());
     }
-    let claimed = claimed(subject)?;
+    let claimed = claimed(&subject.name)?;
     // Whatever is packed in a zip is also a zip, and an app in a tar is in a tar.
     let is_kind = |row: &Row| match claimed.format {
         Format::Tar => matches!(row.format, Format::Tar | Format::AppTar),
@@ -186,9 +210,9 @@ const BUILD_AGAIN: &str = "Build it again, and see that it is copied whole.";
 fn error(code: &'static str, message: String, help: &'static str) -> Finding {
     Finding {
         severity: Severity::Error,
-        code,
+        code: code.into(),
         message,
-        help,
+        help: help.into(),
     }
 }
 

@@ -456,6 +456,11 @@ fn new_artifact(release: &Release, wanted: &ArtifactIntent, new_id: NewId<'_>) -
 }
 
 impl ArtifactIntent {
+    /// See [`Artifact::icon`].
+    pub fn icon(&self) -> Option<Digest> {
+        crate::artifact::icon_in(&self.metadata)
+    }
+
     fn key(&self) -> ArtifactKey {
         ArtifactKey {
             platform: self.platform,

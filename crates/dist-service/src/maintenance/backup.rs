@@ -200,9 +200,11 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Every object that a release which was not cleaned up is made of.
+/// Every object that a release which was not cleaned up is made of, or that shows what it looks like.
 fn referred_objects(tx: &dyn SqlRead) -> Result<Vec<Digest>, Error> {
-    let sql = "SELECT DISTINCT a.sha256 FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE r.status <> 'deleted' ORDER BY a.sha256";
+    let sql = "SELECT a.sha256 FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE r.status <> 'deleted' \
+         UNION SELECT a.icon_sha256 FROM artifacts a JOIN releases r ON r.id = a.release_id \
+         WHERE r.status <> 'deleted' AND a.icon_sha256 IS NOT NULL ORDER BY 1";
     Ok(tx.query_all(sql, &[], |row| rows::parsed(row, 0))?)
 }
 

@@ -208,7 +208,7 @@ fn retired(tx: &dyn SqlRead) -> Result<Vec<RetiredRelease>, Error> {
 
 /// Whether anything but the releases in `going` refers to the object.
 fn is_referenced(tx: &dyn SqlRead, digest: &Digest, going: &BTreeSet<String>) -> Result<bool, Error> {
-    let sql = "SELECT a.release_id FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE a.sha256 = ?1 AND r.status <> 'deleted'";
+    let sql = "SELECT a.release_id FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE (a.sha256 = ?1 OR a.icon_sha256 = ?1) AND r.status <> 'deleted'";
     let releases = tx.query_all(sql, params![&digest.to_string()], |row| row.get::<String>(0))?;
     Ok(releases.iter().any(|release| !going.contains(release)))
 }

@@ -115,16 +115,23 @@ fn check_references(tx: &dyn SqlRead, report: &mut VerifyReport) -> Result<(), E
     Ok(())
 }
 
-/// What releases that were not cleaned up are made of, with the size that each artifact claims.
-fn needed_objects(tx: &dyn SqlRead) -> Result<BTreeMap<Digest, u64>, Error> {
-    let sql = "SELECT DISTINCT a.sha256, a.size_bytes FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE r.status <> 'deleted'";
+/// What releases that were not cleaned up are made of, with the size that each artifact claims, and
+/// their icons.
+fn needed_objects(tx: &dyn SqlRead) -> Result<BTreeMap<Digest, Option<u64>>, Error> {
+    let sql = "SELECT a.icon_sha256, NULL FROM artifacts a JOIN releases r ON r.id = a.release_id \
+         WHERE r.status <> 'deleted' AND a.icon_sha256 IS NOT NULL \
+         UNION SELECT a.sha256, a.size_bytes FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE r.status <> 'deleted'";
     Ok(tx
         .query_all(sql, &[], |row| Ok((rows::parsed(row, 0)?, row.get(1)?)))?
         .into_iter()
         .collect())
 }
 
-fn check_objects(objects: &FsStore, mut needed: BTreeMap<Digest, u64>, report: &mut VerifyReport) -> Result<(), Error> {
+fn check_objects(
+    objects: &FsStore,
+    mut needed: BTreeMap<Digest, Option<u64>>,
+    report: &mut VerifyReport,
+) -> Result<(), Error> {
     for entry in objects.list()? {
         let (digest, size) = entry?;
         let claimed = needed.remove(&digest);
@@ -132,7 +139,7 @@ fn check_objects(objects: &FsStore, mut needed: BTreeMap<Digest, u64>, report: &
         report.bytes += size;
         match objects.verify(&digest)? {
             Verdict::Whole => {
-                if let Some(claimed) = claimed.filter(|claimed| *claimed != size) {
+                if let Some(claimed) = claimed.flatten().filter(|claimed| *claimed != size) {
                     report.problems.push(problem(
                         "object_size",
                         &digest,

@@ -104,5 +104,5 @@ impl Service {
 
 /// An artifact without a processor, or for all of them, runs on each.
 fn runs_on(artifact: &Artifact, arch: Option<&str>) -> bool {
-    arch.is_none_or(|arch| artifact.arch.is_empty() || artifact.arch == "universal" || artifact.arch == arch)
+    arch.is_none_or(|arch| ["", "any", "universal", arch].contains(&artifact.arch.as_str()))
 }

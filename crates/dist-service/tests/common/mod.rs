@@ -5,13 +5,17 @@
     reason = "a test fails by panicking, and uses what it needs"
 )]
 
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use dist_inspect::{Icon, Inspection};
 use dist_model::decide::{Published, TokenIntent};
-use dist_model::{Build, Digest, ErrorCode, Scope, Scopes, Source};
+use dist_model::{Build, Digest, ErrorCode, Scope, Scopes, Source, Timestamp};
 use dist_service::{
-    ArtifactRequest, Caller, Clock, Entropy, Error, OpenMode, Principal, PublishRequest, Service, Setup,
+    ArtifactRequest, Caller, Clock, Entropy, Error, InProcess, Inspector, OpenMode, Principal, PublishRequest, Service,
+    Setup,
 };
 use tempfile::TempDir;
 
@@ -38,6 +42,23 @@ impl Entropy for Counting {
     }
 }
 
+/// Takes a file for what is known of it: its bytes are the facts, and its icon is as it is told.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub icon: Option<Icon>,
+}
+
+impl Inspector for Told {
+    fn inspect(&self, mut file: &File, name: &str, _: Timestamp) -> std::io::Result<Inspection> {
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let mut report = dist_inspect::claim(name);
+        report.facts = serde_json::from_str(&text)?;
+        let icon = self.icon.clone();
+        Ok(Inspection { report, icon })
+    }
+}
+
 /// A store and what a test does with it.
 pub struct World {
     pub folder: TempDir,
@@ -58,11 +79,21 @@ impl World {
     }
 
     pub fn in_folder(folder: TempDir) -> Self {
+        Self::with(folder, Arc::new(InProcess))
+    }
+
+    /// A store whose files are what `told` says.
+    pub fn told(told: Told) -> Self {
+        Self::with(tempfile::tempdir().unwrap(), Arc::new(told))
+    }
+
+    fn with(folder: TempDir, inspector: Arc<dyn Inspector>) -> Self {
         let clock = Arc::new(TestClock(AtomicI64::new(1_767_225_600_000)));
         let entropy = Arc::new(Counting::default());
         let setup = Setup {
             clock: clock.clone(),
             entropy: entropy.clone(),
+            inspector,
             ..Setup::default()
         };
         let service = Service::open(folder.path(), OpenMode::Create, setup).unwrap();
@@ -191,6 +222,7 @@ pub fn request(version: &str, channel: Option<&str>, artifacts: Vec<ArtifactRequ
         notes: String::new(),
         source: Source::default(),
         draft: false,
+        strict: false,
         artifacts,
     }
 }

@@ -47,7 +47,8 @@ pub struct Publish {
     /// Check everything and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Refuse artifacts that say another version or build than the release
+    /// Refuse artifacts that say another version or build than the release, or that would not install
+    /// as an update of the last one
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -101,6 +102,7 @@ fn describe_release(args: &Publish, session: &Session) -> Result<(Manifest, Vec<
         manifest.channel = Some(channel.value.parse()?);
     }
     manifest.draft = args.draft;
+    manifest.strict = args.strict;
     Ok((manifest, paths))
 }
 
@@ -134,6 +136,7 @@ fn manifest_of_files(app: Slug, overrides: Overrides, files: usize) -> Result<Ma
         source: Source::default(),
         artifacts: vec![ArtifactEntry::default(); files],
         draft: false,
+        strict: false,
     })
 }
 

@@ -2,9 +2,12 @@
 
 use clap::Args;
 use dist_api::{DraftPublish, MoveResult, MoveStatus, Order, ReleaseQuery, ReleaseView, YankStatus};
+use dist_inspect::Finding;
 use dist_model::{Build, ChannelName, Refusal, Version};
+use serde::Deserialize as _;
 
 use super::app::platforms;
+use super::inspect::describe_findings;
 use super::{DONE, Outcome, PagingFlags, ci, either, show_page};
 use crate::read_back::Expected;
 use crate::session::{AppFlag, Once, Session, usage};
@@ -328,4 +331,18 @@ fn describe(view: &ReleaseView, out: &mut Text) {
             artifact.sha256.to_string(),
         ]
     }));
+    for artifact in &view.artifacts {
+        let findings = artifact
+            .metadata
+            .get("inspection")
+            .and_then(|found| found.get("findings"));
+        let findings: Vec<Finding> = findings
+            .and_then(|findings| Vec::deserialize(findings).ok())
+            .unwrap_or_default();
+        if !findings.is_empty() {
+            out.gap();
+            out.line(artifact.filename.as_str());
+            describe_findings(&findings, out);
+        }
+    }
 }

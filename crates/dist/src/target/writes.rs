@@ -266,6 +266,7 @@ fn publish_request(manifest: &Manifest) -> Result<PublishRequest, Refusal> {
         source,
         artifacts,
         draft,
+        strict,
         ..
     } = manifest.clone();
     Ok(PublishRequest {
@@ -277,6 +278,7 @@ fn publish_request(manifest: &Manifest) -> Result<PublishRequest, Refusal> {
         notes: notes.unwrap_or_default(),
         source,
         draft,
+        strict,
         artifacts: artifacts.into_iter().map(artifact_request).collect::<Result<_, _>>()?,
     })
 }

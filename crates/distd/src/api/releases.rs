@@ -87,6 +87,7 @@ pub(crate) async fn publish(
         notes: manifest.notes.unwrap_or_default(),
         source: manifest.source,
         draft: manifest.draft,
+        strict: manifest.strict,
         artifacts: artifact_requests(manifest.artifacts)?,
     };
     let published = site.service.publish(&caller, request, payload.idempotency()?).await?;

@@ -5,9 +5,11 @@ mod size;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dist_model::Visibility;
+use dist_service::{InProcess, Inspector};
 
 pub use options::{ConfigError, Options};
 
@@ -28,6 +30,11 @@ pub struct Config {
     pub default_visibility: Visibility,
     /// Where backups are written; `backups` in the data folder where absent.
     pub backup_dir: Option<PathBuf>,
+    /// Who looks into uploaded files. The program `distd` has child processes do it; a server inside
+    /// of another program does it by itself, unless that program gives it a [`ChildInspector`].
+    ///
+    /// [`ChildInspector`]: crate::ChildInspector
+    pub inspector: Arc<dyn Inspector>,
     /// What is logged, in the syntax of `tracing`'s filters.
     pub log: String,
     /// Sizes and times.
@@ -88,6 +95,7 @@ impl Config {
             port_file: None,
             default_visibility: Visibility::default(),
             backup_dir: None,
+            inspector: Arc::new(InProcess),
             log: "info".to_owned(),
             limits: Limits::default(),
         }

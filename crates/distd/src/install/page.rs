@@ -23,7 +23,8 @@ struct Frame<'a, P: Template> {
     page: &'a P,
 }
 
-/// A page as an answer, which may load nothing and run nothing but its own style.
+/// A page as an answer, which may load nothing but the site's pictures and run nothing but its own
+/// style.
 pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
     let nonce = STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>());
     let frame = Frame {
@@ -33,7 +34,7 @@ pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
     };
     let text = frame.render().map_err(ApiError::internal)?;
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
     let headers = response.headers_mut();
@@ -94,6 +95,7 @@ impl AppEntry {
 pub(super) struct InstallPage {
     name: String,
     channel: String,
+    icon_url: Option<String>,
     release: Option<Offer>,
     qr_svg: Option<String>,
 }
@@ -152,7 +154,11 @@ impl InstallPage {
         links: &Links,
     ) -> Self {
         let channel = &shown.channel.channel.name;
-        let url = links.install(shown.app.slug.as_str(), channel.as_str());
+        let slug = shown.app.slug.as_str();
+        let url = links.install(slug, channel.as_str());
+        let mut sorted: Vec<&Artifact> = offered.iter().map(|(artifact, _)| *artifact).collect();
+        sorted.sort_by_key(|artifact| Some(artifact.platform) != visitor.platform());
+        let icon = sorted.into_iter().find_map(Artifact::icon);
         let release = shown.release.as_ref().map(|detail| Offer {
             label: detail.release.label(),
             date: date(&detail.release),
@@ -162,6 +168,7 @@ impl InstallPage {
         Self {
             name: shown.app.display_name.clone(),
             channel: channel.to_string(),
+            icon_url: icon.map(|icon| links.install_icon(slug, channel.as_str(), &icon)),
             release,
             qr_svg: (!visitor.is_mobile()).then(|| qr_svg(&url)).flatten(),
         }

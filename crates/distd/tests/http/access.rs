@@ -1,6 +1,7 @@
 //! Who may what: every route against every kind of caller.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dist_model::decide::TokenIntent;
@@ -9,7 +10,7 @@ use dist_service::{Caller, Principal};
 use http::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Site, sha256};
+use crate::common::{Answer, ICON, Site, WithIcon, sha256};
 
 /// For a private app, by caller: nobody, a token that may read, publish, promote, administer, one
 /// that may administer another app only, a revoked one, an expired one.
@@ -23,6 +24,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/api/openapi.json", "yyyyyyyy"),
     ("GET", "/install/{slug}/{channel}", "hyyyyhff"),
     ("GET", "/install/{slug}/{channel}/manifest.plist", "hyyyyhff"),
+    ("GET", "/install/{slug}/{channel}/icon/{sha256}", "hyyyyhff"),
     ("GET", "/download/{sha256}", "hyyyyhff"),
     ("GET", "/latest/{slug}/{channel}/{platform}", "hyyyyhff"),
     ("GET", "/latest/{slug}/{channel}/{platform}/{arch}", "hyyyyhff"),
@@ -30,6 +32,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/api/apps", "ufffyfff"),
     ("GET", "/api/apps/{slug}", "hyyyyhff"),
     ("PATCH", "/api/apps/{slug}", "ufffyfff"),
+    ("GET", "/api/apps/{slug}/icons/{sha256}", "hyyyyhff"),
     ("GET", "/api/apps/{slug}/releases", "hyyyyhff"),
     ("POST", "/api/apps/{slug}/releases", "ufyfyfff"),
     ("GET", "/api/apps/{slug}/releases/{id}", "hyyyyhff"),
@@ -75,8 +78,8 @@ fn every_route_has_a_row() {
 
 #[tokio::test]
 async fn every_route_admits_whom_it_should() {
-    let site = Site::start().await;
-    let digest = site.upload(&site.admin, "acme 1.0.0").await;
+    let site = Site::start_with(|config| config.inspector = Arc::new(WithIcon)).await;
+    let (digest, icon) = (site.upload(&site.admin, "acme 1.0.0").await, sha256(ICON));
     let manifest = json!({
         "app": "acme", "version": "1.0.0", "channel": "beta",
         "artifacts": [{"platform": "linux", "arch": "x86_64", "filename": "acme.bin", "sha256": digest}],
@@ -99,7 +102,7 @@ async fn every_route_admits_whom_it_should() {
             .replace("{name}", "beta")
             .replace("{platform}", "linux")
             .replace("{arch}", "x86_64")
-            .replace("{sha256}", &digest)
+            .replace("{sha256}", if path.contains("icon") { &icon } else { &digest })
             .replace("{id}", id);
         let mut found = String::new();
         for caller in &callers {

@@ -1,5 +1,6 @@
 //! A server to test against, and a client that hides nothing.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -7,9 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dist_inspect::{Icon, Inspection};
 use dist_model::decide::TokenIntent;
-use dist_model::{Scope, Scopes};
-use dist_service::{Caller, Principal, Service};
+use dist_model::{Scope, Scopes, Timestamp};
+use dist_service::{Caller, InProcess, Inspector, Principal, Service};
 use distd::{Config, Server};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -19,6 +21,27 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// A picture of one grey pixel.
+pub const ICON: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU\0\0\0\nIDATx\xdach\0\0\0\x82\0\x81\xdaE\x08;\0\0\0\0IEND\xaeB`\x82";
+
+/// Finds the same picture in every file, so that a test of icons needs no app that has one.
+#[derive(Debug)]
+pub struct WithIcon;
+
+impl Inspector for WithIcon {
+    fn inspect(&self, file: &File, name: &str, now: Timestamp) -> std::io::Result<Inspection> {
+        let icon = Icon {
+            png: ICON.to_vec(),
+            width: 1,
+            height: 1,
+        };
+        Ok(Inspection {
+            icon: Some(icon),
+            ..InProcess.inspect(file, name, now)?
+        })
+    }
+}
 
 /// A running server, its folder, and a token that may do everything.
 pub struct Site {

@@ -1,9 +1,11 @@
 //! The pages through which people install.
 
+use std::sync::Arc;
+
 use http::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Site};
+use crate::common::{Answer, ICON, Site, WithIcon, sha256};
 
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)";
 const ANDROID: &str = "Mozilla/5.0 (Linux; Android 15; Pixel 9)";
@@ -156,4 +158,43 @@ async fn what_is_not_there_is_told_on_a_page() {
         let answer = site.get(path).await.expect(404);
         assert!(answer.header("content-type").starts_with("text/html"), "{path}");
     }
+}
+
+#[tokio::test]
+async fn an_icon_is_shown_and_is_nothing_but_a_picture() {
+    let site = Site::start_with(|config| config.inspector = Arc::new(WithIcon)).await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let icon = sha256(ICON);
+    let path = format!("/install/acme/beta/icon/{icon}");
+    let text = page(&site, DESKTOP).await.text();
+    assert!(
+        text.contains(&format!("src=\"https://get.example.org/dist{path}\"")),
+        "{text}"
+    );
+    for path in [path.clone(), format!("/api/apps/acme/icons/{icon}")] {
+        let answer = site.get(&path).await.expect(200);
+        assert_eq!(answer.body, ICON);
+        for (name, value) in [
+            ("content-type", "image/png"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; sandbox"),
+            ("cache-control", "public, max-age=31536000, immutable"),
+        ] {
+            assert_eq!(answer.header(name), value, "{name}");
+        }
+        let etag = answer.header("etag");
+        let again = site.call(Method::GET, &path).header("if-none-match", etag).send().await;
+        assert!(again.expect(304).body.is_empty());
+    }
+    let other = sha256("acme 1.0.0");
+    for path in [
+        format!("/install/acme/beta/icon/{other}"),
+        format!("/api/apps/acme/icons/{other}"),
+    ] {
+        assert_eq!(site.get(&path).await.expect(404).code(), "object.not_found");
+    }
+    assert_eq!(
+        site.get(&format!("/download/{icon}")).await.expect(404).code(),
+        "object.not_found"
+    );
 }

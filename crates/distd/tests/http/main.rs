@@ -8,6 +8,7 @@ mod common;
 mod corpus;
 mod download;
 mod full;
+mod inspection;
 mod install;
 mod limits;
 mod protocol;
