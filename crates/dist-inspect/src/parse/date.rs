@@ -11,6 +11,25 @@ pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
+/// The year, month and day that are this many days after the Unix epoch.
+/// See <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+pub(super) fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +39,14 @@ mod tests {
         assert_eq!(days(1970, 1, 1), 0);
         assert_eq!(days(2000, 2, 29), 11_016);
         assert_eq!(days(1969, 12, 31), -1);
+    }
+
+    #[test]
+    fn a_day_of_the_calendar_comes_back() {
+        for number in (-800_000..800_000).step_by(17) {
+            let (year, month, day) = civil(number);
+            assert_eq!(days(year, month, day), number);
+        }
+        assert_eq!(civil(11_016), (2000, 2, 29));
     }
 }
