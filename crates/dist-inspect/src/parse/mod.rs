@@ -4,10 +4,14 @@
 pub mod asn1;
 pub mod cms;
 mod date;
+pub mod deb822;
 pub mod elf;
+pub mod keyfile;
 pub mod macho;
+pub mod openpgp;
 pub mod picture;
 pub mod plist;
+pub mod rpm;
 pub mod x509;
 pub mod xml;
 
