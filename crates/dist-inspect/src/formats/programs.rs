@@ -17,6 +17,8 @@ const PATHS: usize = 1000;
 pub(super) struct Programs {
     /// The processors, as the formats of the programs call them.
     pub(super) archs: BTreeSet<&'static str>,
+    /// Whether one of them is for several.
+    pub(super) is_universal: bool,
     /// The paths of those that can be run by themselves, in their order.
     pub(super) paths: Vec<String>,
 }
@@ -30,6 +32,7 @@ impl Programs {
         if archs.is_empty() {
             return Ok(());
         }
+        self.is_universal |= archs.len() > 1;
         self.archs.extend(archs);
         let path = String::from_utf8_lossy(path);
         // Programs that stand anywhere in memory and libraries are of one type.
@@ -39,6 +42,25 @@ impl Programs {
             self.paths.push(path.into_owned());
         }
         Ok(())
+    }
+
+    /// The one that the others are there for: the only one, or the only one of this name.
+    pub(super) fn main(&self, name: &str) -> Option<&str> {
+        if let [only] = self.paths.as_slice() {
+            return Some(only);
+        }
+        let is_named = |path: &&String| {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            let stem = if has_extension(file, "exe") {
+                &file[..file.len() - 4]
+            } else {
+                file
+            };
+            stem.eq_ignore_ascii_case(name)
+        };
+        let mut found = self.paths.iter().filter(is_named);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
     }
 }
 
@@ -112,6 +134,14 @@ mod tests {
         ]);
         assert_eq!(found.paths, ["acme/bin/acme"]);
         assert_eq!(found.archs, BTreeSet::from(["arm64"]));
+    }
+
+    #[test]
+    fn the_main_one_is_the_only_one_or_has_the_name() {
+        let found = look(&[("a/acme", 0o755, ELF), ("a/helper", 0o755, ELF)]);
+        assert_eq!(found.main("Acme"), Some("a/acme"));
+        assert_eq!(found.main("other"), None);
+        assert_eq!(look(&[("a/b", 0o755, ELF)]).main("other"), Some("a/b"));
     }
 
     #[test]
