@@ -6,14 +6,20 @@ pub mod cms;
 mod date;
 pub mod deb822;
 pub mod elf;
+pub mod gvariant;
+pub mod iso9660;
 pub mod keyfile;
+pub mod lz;
 pub mod macho;
 pub mod openpgp;
 pub mod picture;
 pub mod plist;
 pub mod rpm;
+pub mod squashfs;
+pub mod tree;
 pub mod x509;
 pub mod xml;
+pub mod yaml;
 
 /// The bytes of a text file as text: UTF-16 where a byte order mark says so, else UTF-8; what is
 /// neither is replaced.
