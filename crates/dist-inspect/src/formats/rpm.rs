@@ -1,5 +1,7 @@
 //! RPM packages.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use md5::Md5;
@@ -123,7 +125,8 @@ fn describe_header(package: &Package, report: &mut Report) {
         .iter()
         .filter(|(_, text, program)| header.has(*text) || header.has(*program));
     report.set_list("scripts", scripts.map(|(name, ..)| name));
-    report.set_list("requires", requirements(header));
+    // Each script may require the same once more.
+    report.set_list("requires", requirements(header).collect::<BTreeSet<_>>());
     // A package that was built from another one names it.
     let is_source = package.is_source || !header.has(tag::SOURCE_RPM);
     report.set_text("package_type", Some(if is_source { "source" } else { "binary" }));

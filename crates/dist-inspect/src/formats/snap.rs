@@ -72,6 +72,13 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
             "Build it with confinement: strict, or tell people to install it with --devmode.",
         );
     }
+    if yaml.text("confinement") == Some("classic") {
+        report.info(
+            "snap.classic",
+            "The snap is not confined by its own choice, and snapd installs it only with --classic.",
+            "Tell people to install it with --classic.",
+        );
+    }
     let icon = image.read(b"meta/gui/icon.png", ICON_BYTES).ok().flatten();
     inspection.icon = icon.and_then(|icon| picture::icon(&icon, subject.budget).ok());
     Ok(())
