@@ -178,7 +178,7 @@ impl Control {
         for fault in &self.faults {
             report.refuse(fault);
         }
-        for field in ["Package", "Version"] {
+        for field in ["Package", "Version", "Architecture"] {
             if fields.get(field).is_none_or(str::is_empty) {
                 report.error(
                     "deb.field_missing",
@@ -192,6 +192,13 @@ impl Control {
                 "deb.name_invalid",
                 format!("dpkg does not install a package of this name: {why}."),
                 "Name it in lower case letters, digits, and plus, minus and full stop signs.",
+            );
+        }
+        if fields.get("Architecture").is_some_and(|arch| !is_arch(arch)) {
+            report.error(
+                "deb.arch_invalid",
+                "dpkg does not know the processor that the package says it is for.",
+                "Write one that dpkg-architecture -L lists, or all.",
             );
         }
         if let Some(why) = fields.get("Version").and_then(fault_of_version) {
@@ -234,6 +241,11 @@ fn fault_of_name(name: &str) -> Option<&'static str> {
     (!name.chars().all(is_known)).then_some("it has characters that no name may have")
 }
 
+/// Whether a processor can be one; a field that is missing is told by itself.
+fn is_arch(arch: &str) -> bool {
+    !arch.starts_with('-') && arch.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// Why `dpkg` refuses a version; one that is missing is told by itself.
 fn fault_of_version(version: &str) -> Option<&'static str> {
     if version.is_empty() {
@@ -250,7 +262,10 @@ fn fault_of_version(version: &str) -> Option<&'static str> {
     if upstream.is_empty() || revision.is_empty() {
         return Some("a part of it is empty");
     }
-    let is_known = |c: char| c.is_ascii_alphanumeric() || "-+._~:".contains(c);
+    if !upstream.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some("it does not start with a digit");
+    }
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-+.~:".contains(c);
     (!rest.chars().all(is_known)).then_some("it has characters that no version may have")
 }
 

@@ -1,33 +1,37 @@
-//! Paragraphs of fields, as Debian's control files are.
-//! Source: Debian Policy, chapter 5.
+//! Paragraphs of fields, as the control files of debs are.
+//! Source: Debian Policy, chapter 5; and `dpkg`, which takes no comments and one paragraph there.
 
 use super::text;
 use crate::{Budget, Refusal};
 
-/// The first paragraph of a control file.
+/// The only paragraph of a control file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Paragraph(Vec<(String, String)>);
 
 impl Paragraph {
-    /// Reads the first paragraph of `bytes`.
+    /// Reads all of `bytes`.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`] for a line that is neither a field nor goes on with one, or a field
-    /// that is there twice; [`Refusal::TooManyNodes`] and [`Refusal::Time`].
+    /// [`Refusal::Malformed`] for a line that is neither a field nor goes on with one, a field that
+    /// is there twice, or a second paragraph; [`Refusal::TooManyNodes`] and [`Refusal::Time`].
     pub fn parse(bytes: &[u8], budget: &Budget) -> Result<Self, Refusal> {
         let document = text(bytes);
         let limit = budget.limits().nodes.min(FIELDS);
         let mut fields: Vec<(String, String)> = Vec::new();
-        let lines = document.lines().skip_while(|line| line.trim().is_empty());
-        for line in lines.take_while(|line| !line.trim().is_empty()) {
+        let mut is_over = false;
+        for line in document.lines() {
             budget.step()?;
+            if line.trim().is_empty() {
+                is_over = !fields.is_empty();
+                continue;
+            }
+            if is_over {
+                return Err(malformed("there is a second paragraph"));
+            }
             if let Some(rest) = line.strip_prefix([' ', '\t']) {
                 let (_, value) = fields.last_mut().ok_or_else(|| malformed("it starts in a field"))?;
                 value.push('\n');
                 value.push_str(rest.trim_end());
-                continue;
-            }
-            if line.starts_with('#') {
                 continue;
             }
             let (name, value) = line.split_once(':').ok_or_else(|| malformed("a line has no colon"))?;
@@ -74,8 +78,7 @@ mod tests {
 
     #[test]
     fn a_field_goes_on_in_lines_that_start_with_a_space() {
-        let control =
-            read("\nPackage: acme\ndescription: A tool\n It does\n .\n\tthings.\r\n\nPackage: other\n").unwrap();
+        let control = read("\nPackage: acme\ndescription: A tool\n It does\n .\n\tthings.\r\n\n\n").unwrap();
         assert_eq!(control.get("package"), Some("acme"));
         assert_eq!(control.line("Description"), Some("A tool"));
         assert_eq!(control.get("Description"), Some("A tool\nIt does\n.\nthings."));
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_no_paragraph_is_refused() {
-        for bad in [" a: b", "a", "a: b\nA: c"] {
+        for bad in [" a: b", "a", "a: b\nA: c", "a: b\n# c", "a: b\n\nc: d"] {
             assert!(matches!(read(bad), Err(Refusal::Malformed { .. })), "{bad}");
         }
         let many: Vec<String> = (0..2000).map(|number| format!("f{number}:\n")).collect();
