@@ -124,16 +124,29 @@ fn describe_image<T: Tree>(image: &T, subject: &Subject<'_>, inspection: &mut In
     let entries: Vec<&String> = names.iter().filter(|name| name.ends_with(".desktop")).collect();
     report.set_list("desktop_files", &entries);
     report.set_list("root_files", names.iter().take(ROOT_NAMES));
+    let mut icons = vec![".DirIcon".to_owned()];
     match entries.first() {
-        Some(entry) => describe_entry(image, entry, report)?,
+        Some(entry) => {
+            describe_entry(image, entry, report)?;
+            icons.extend(
+                report
+                    .facts
+                    .get("icon")
+                    .and_then(|icon| icon.as_str())
+                    .map(|icon| format!("{icon}.png")),
+            );
+        }
         None => report.warning(
             "appimage.no_desktop_entry",
             "There is no desktop entry at the top of the image, so that no menu can show it.",
             BUILD_WITH_TOOL,
         ),
     }
-    let icon = image.read(b".DirIcon", ICON_BYTES).ok().flatten();
-    inspection.icon = icon.and_then(|icon| picture::icon(&icon, subject.budget).ok());
+    // The first one may be an SVG.
+    inspection.icon = icons.iter().find_map(|path| {
+        let icon = image.read(path.as_bytes(), ICON_BYTES).ok()??;
+        picture::icon(&icon, subject.budget).ok()
+    });
     Ok(())
 }
 

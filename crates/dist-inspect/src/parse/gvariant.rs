@@ -64,14 +64,24 @@ impl<'a> Dictionary<'a> {
         self.value(key, b"ay", limit)
     }
 
-    /// The bytes of the keys that start with `prefix`, each with a number in front that fits in a
-    /// byte, in their order; what is something else, or has more than `limit` bytes, is left out.
-    pub fn numbered_bytes<'d>(&'d self, prefix: &'d str, limit: u64) -> impl Iterator<Item = (u8, Vec<u8>)> + 'd {
-        let keys = self.entries.iter().map(|(key, _)| key.as_str());
-        let values = keys
-            .filter(move |key| key.starts_with(prefix))
-            .filter_map(move |key| self.value(key, b"(yay)", limit).ok()?);
-        values.filter_map(|mut value| (!value.is_empty()).then(|| (value.remove(0), value)))
+    /// Where the values of this type stand whose keys start with `prefix`, with the number that their
+    /// keys end in.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn numbered(&self, prefix: &str, kind: &[u8]) -> Result<Vec<(usize, Range<u64>)>, Refusal> {
+        let mut found = Vec::new();
+        for (key, range) in self.entries.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            let Some(number) = key.rsplit('/').next().and_then(|number| number.parse().ok()) else {
+                continue;
+            };
+            let end = range.end.saturating_sub(kind.len() as u64 + 1).max(range.start);
+            let suffix = self.source.bytes(end..range.end, KEY_BYTES)?;
+            if suffix.strip_prefix(b"\0") == Some(kind) {
+                found.push((number, range.start..end));
+            }
+        }
+        Ok(found)
     }
 
     /// The value of a key, if it is of this type: a variant is its value, NUL, and its type.
@@ -89,6 +99,47 @@ impl<'a> Dictionary<'a> {
             value
         }))
     }
+}
+
+/// The entries of the array of tuples that is the part of a tuple before its last one, whose parts are
+/// aligned by eight; `before` parts of variable size stand before it.
+///
+/// # Errors
+/// [`Refusal::Malformed`].
+pub fn array(source: &dyn Source, before: u64) -> Result<Vec<Range<u64>>, Refusal> {
+    let len = source.len();
+    let size = offset_size(len);
+    let offset = |index: u64| {
+        let end = len
+            .checked_sub(size * index)
+            .ok_or_else(|| malformed("a tuple has no such part"))?;
+        let start = end
+            .checked_sub(size)
+            .ok_or_else(|| malformed("a tuple has no such part"))?;
+        Ok::<u64, Refusal>(number(&source.bytes(start..end, 8)?))
+    };
+    let (start, end) = (offset(before - 1)?.next_multiple_of(8), offset(before)?);
+    if start >= end || end > len {
+        return Ok(Vec::new());
+    }
+    let size = offset_size(end - start);
+    let table = start + last_offset(source, start..end)?;
+    let count = (end - table) / size;
+    if count > ENTRIES {
+        return Err(malformed("an array has an impossible size"));
+    }
+    let offsets = source.bytes(table..end, ENTRIES * 8)?;
+    let mut entries = Vec::new();
+    let mut entry = start;
+    for offset in offsets.chunks_exact(usize::try_from(size).unwrap_or(1)) {
+        let end = start.saturating_add(number(offset));
+        if end > table || entry > end {
+            return Err(malformed("an entry lies outside of its array"));
+        }
+        entries.push(entry..end);
+        entry = end.next_multiple_of(8);
+    }
+    Ok(entries)
 }
 
 /// The key of an entry, and where its variant stands.
@@ -183,6 +234,18 @@ mod tests {
         assert_eq!(dictionary.text("icon", 99).unwrap(), None);
         assert_eq!(dictionary.bytes("none", 99).unwrap(), None);
         assert!(matches!(dictionary.text("ref", 3), Err(Refusal::TooLarge { limit: 3 })));
+    }
+
+    #[test]
+    fn the_array_before_the_last_part_is_found() {
+        // A text, an array of two entries with the table of their ends, a text, and where the first
+        // two parts end, the first one last.
+        let bytes = b"ab\0\0\0\0\0\0one.....two\x08\x0Bz\0\x15\x03";
+        assert_eq!(array(&bytes.as_slice(), 1).unwrap(), [8..16, 16..19]);
+        for len in 0..bytes.len() {
+            let _ = array(&&bytes[..len], 1);
+        }
+        assert!(array(&b"".as_slice(), 1).is_err());
     }
 
     #[test]
