@@ -86,12 +86,6 @@ impl<'a> Subject<'a> {
     }
 
     /// The little-endian number at `offset`.
-    pub(crate) fn u16_at(&self, offset: usize) -> Option<u16> {
-        let bytes = self.head.get(offset..offset.checked_add(2)?)?;
-        bytes.try_into().ok().map(u16::from_le_bytes)
-    }
-
-    /// The little-endian number at `offset`.
     pub(crate) fn u32_at(&self, offset: usize) -> Option<u32> {
         let bytes = self.head.get(offset..offset.checked_add(4)?)?;
         bytes.try_into().ok().map(u32::from_le_bytes)

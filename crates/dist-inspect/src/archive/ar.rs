@@ -16,8 +16,10 @@ const HEADER: usize = 60;
 pub struct Member {
     /// Its name, without the slash that ends it in GNU's form.
     pub name: Vec<u8>,
-    /// Where its bytes are.
+    /// Where its bytes are, as far as the file goes.
     pub range: Range<u64>,
+    /// Whether the file ends before the member does.
+    pub is_cut: bool,
 }
 
 impl Member {
@@ -30,11 +32,11 @@ impl Member {
     }
 }
 
-/// The members of `source`, in their order. Names in the tables of GNU and BSD for long ones are
-/// not looked up, as no deb has any.
+/// The members of `source`, in their order; only the last one can be cut. Names in the tables of GNU
+/// and BSD for long ones are not looked up, as no deb has any.
 ///
 /// # Errors
-/// [`Refusal::Broken`] and [`Refusal::Truncated`], and those of limits.
+/// [`Refusal::Broken`]; [`Refusal::Truncated`] where it ends in a header; those of limits.
 pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refusal> {
     let limits = budget.limits();
     let mut magic = [0; MAGIC.len()];
@@ -59,14 +61,15 @@ pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refu
             return Err(Refusal::Broken(format!("there is no header at {offset}")));
         };
         let start = offset + HEADER as u64;
-        let end = start.checked_add(size).filter(|end| *end <= source.len());
-        let end = end.ok_or(Refusal::Truncated)?;
+        let claimed = start.saturating_add(size);
+        let end = claimed.min(source.len());
         let name = name.trim_ascii_end();
         let name = name.strip_suffix(b"/").unwrap_or(name);
         check_path(name, limits)?;
         members.push(Member {
             name: name.to_vec(),
             range: start..end,
+            is_cut: end < claimed,
         });
         offset = end.saturating_add(end % 2);
     }
@@ -100,17 +103,16 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_lie_are_refused() {
-        assert!(matches!(
-            list(&[MAGIC, &member("a", "3", b"ab")]),
-            Err(Refusal::Truncated)
-        ));
+    fn sizes_that_lie_are_told() {
+        let cut = list(&[MAGIC, &member("a", "3", b"ab")]).unwrap();
+        assert_eq!((cut[0].range.clone(), cut[0].is_cut), (68..70, true));
         assert!(matches!(
             list(&[MAGIC, &member("a", "x", b"ab")]),
             Err(Refusal::Broken(_))
         ));
         let huge = member("a", "9999999999", b"");
-        assert!(matches!(list(&[MAGIC, &huge]), Err(Refusal::Truncated)));
+        assert!(list(&[MAGIC, &huge]).unwrap()[0].is_cut);
+        assert!(matches!(list(&[MAGIC, &huge[..40]]), Err(Refusal::Truncated)));
         assert!(matches!(list(&[b"!<thin>\n"]), Err(Refusal::Broken(_))));
     }
 }

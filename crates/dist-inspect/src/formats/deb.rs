@@ -1,7 +1,20 @@
 //! Debian packages.
+//! Source: `deb(5)`, `deb-control(5)` and Debian Policy, chapters 3 and 5; where they allow more
+//! than `dpkg` installs, `dpkg` decides.
 
-use super::{Otherwise, Row, nothing_more};
-use crate::Format;
+use std::io::Read;
+
+use super::desktop::Desktop;
+use super::programs::Programs;
+use super::{Otherwise, Row};
+use crate::archive::Faults;
+use crate::archive::ar::{self, Member};
+use crate::archive::compress::{Compression, Decoder};
+use crate::archive::tar::{Entry, Kind, walk};
+use crate::parse::deb822::Paragraph;
+use crate::refusal::shown;
+use crate::subject::Subject;
+use crate::{Format, Inspection, Refusal, Report, arch};
 
 pub(super) static DEB: Row = Row {
     format: Format::Deb,
@@ -13,5 +26,298 @@ pub(super) static DEB: Row = Row {
         "deb.not_an_ar",
         "A deb is an ar archive that starts with debian-binary, and this is none.",
     ),
-    describe: nothing_more,
+    describe,
 };
+
+/// How large the control file and the list of configuration files may be, in bytes.
+const CONTROL_BYTES: u64 = 1 << 20;
+/// What dpkg runs.
+const SCRIPTS: [&str; 5] = ["preinst", "postinst", "prerm", "postrm", "config"];
+/// How each tar may be compressed.
+const CONTROL_ENDINGS: [&[u8]; 4] = [b"", b".gz", b".xz", b".zst"];
+const DATA_ENDINGS: [&[u8]; 6] = [b"", b".gz", b".xz", b".zst", b".bz2", b".lzma"];
+const BUILD_WITH_DPKG: &str = "Build it with dpkg-deb, or with a tool that writes what dpkg-deb writes.";
+
+fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    let members = ar::members(subject.source, subject.budget)?;
+    report.set_list(
+        "members",
+        members.iter().map(|member| String::from_utf8_lossy(&member.name)),
+    );
+    report.set_flag(
+        "signed",
+        Some(members.iter().any(|member| member.name.starts_with(b"_gpg"))),
+    );
+    if members.iter().any(|member| member.is_cut) {
+        report.refuse(&Refusal::Truncated);
+    }
+    check_format(subject, &members, report)?;
+    let Some((control, data)) = parts(&members, report) else {
+        return Ok(());
+    };
+    let control = Control::read(subject, control)?;
+    control.describe(report);
+    if let Some(data) = data {
+        read_data(subject, data, &control.fields, inspection)?;
+    }
+    Ok(())
+}
+
+/// Whether `dpkg` knows the version of the format that the first member tells.
+fn check_format(subject: &Subject<'_>, members: &[Member], report: &mut Report) -> Result<(), Refusal> {
+    let first = members.first().ok_or(Refusal::Truncated)?;
+    let version =
+        Decoder::new(first.section(subject.source)?, Compression::None, subject.budget).read_all(CONTROL_BYTES)?;
+    if !version.starts_with(b"2.") {
+        let version = shown(version.split(|byte| *byte == b'\n').next().unwrap_or_default());
+        report.error(
+            "deb.format_unknown",
+            format!("The package is of format {version}, and dpkg installs those of format 2."),
+            BUILD_WITH_DPKG,
+        );
+    }
+    Ok(())
+}
+
+/// The members that hold what the package says and what it installs; `dpkg` wants them in this
+/// order, and passes over what starts with an underscore, and over what follows.
+fn parts<'m>(members: &'m [Member], report: &mut Report) -> Option<(&'m Member, Option<&'m Member>)> {
+    let mut rest = members.iter().skip(1).filter(|member| !member.name.starts_with(b"_"));
+    let control = rest.next().filter(|member| member.name.starts_with(b"control.tar"));
+    let Some(control) = control else {
+        report.error(
+            "deb.no_control",
+            "The member after debian-binary is not control.tar, so that dpkg does not install it.",
+            BUILD_WITH_DPKG,
+        );
+        return None;
+    };
+    let data = rest.next().filter(|member| member.name.starts_with(b"data.tar"));
+    if data.is_none() {
+        report.error(
+            "deb.no_data",
+            "The member after control.tar is not data.tar, so that dpkg does not install it.",
+            BUILD_WITH_DPKG,
+        );
+    }
+    check_compression(control, b"control.tar", &CONTROL_ENDINGS, report);
+    if let Some(data) = data {
+        check_compression(data, b"data.tar", &DATA_ENDINGS, report);
+    }
+    Some((control, data))
+}
+
+/// Whether the ending of a member's name is one by which `dpkg` unpacks it.
+fn check_compression(member: &Member, stem: &[u8], known: &[&[u8]], report: &mut Report) {
+    let ending = member.name.strip_prefix(stem).unwrap_or_default();
+    if !known.contains(&ending) {
+        report.error(
+            "deb.compression_unknown",
+            format!("dpkg does not know how to unpack the member {}.", shown(&member.name)),
+            BUILD_WITH_DPKG,
+        );
+    }
+}
+
+/// The bytes of a tar in the package, whatever the ending of its name says.
+fn unpacked<'a>(subject: &Subject<'a>, member: &Member) -> Result<Decoder<'a>, Refusal> {
+    let section = member.section(subject.source)?;
+    let mut head = [0; 6];
+    let known = crate::Source::read_at(&section, 0, &mut head)?;
+    Ok(Decoder::new(section, Compression::of(&head[..known]), subject.budget))
+}
+
+/// What the package says about itself.
+#[derive(Default)]
+struct Control {
+    fields: Paragraph,
+    scripts: Vec<&'static str>,
+    conffiles: Vec<String>,
+    faults: Faults,
+}
+
+impl Control {
+    fn read(subject: &Subject<'_>, member: &Member) -> Result<Self, Refusal> {
+        let mut control = Self::default();
+        let mut fields = None;
+        let reader = unpacked(subject, member)?;
+        control.faults = walk(reader, subject.budget, |entry, bytes| {
+            match entry.name() {
+                b"control" => fields = Some(read_small(bytes)?),
+                b"conffiles" => {
+                    let list = read_small(bytes)?;
+                    let lines = list.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+                    control.conffiles = lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+                }
+                name => control
+                    .scripts
+                    .extend(SCRIPTS.iter().filter(|script| script.as_bytes() == name)),
+            }
+            Ok(())
+        })?;
+        let fields = fields.ok_or_else(|| Refusal::malformed("control.tar", "there is no control in it"))?;
+        control.fields = Paragraph::parse(&fields, subject.budget)?;
+        Ok(control)
+    }
+
+    fn describe(&self, report: &mut Report) {
+        let fields = &self.fields;
+        report.set_text("app_id", fields.get("Package"));
+        report.set_text("version", fields.get("Version"));
+        report.set_archs(fields.get("Architecture").filter(|arch| !arch.is_empty()));
+        report.set_text("maintainer", fields.get("Maintainer"));
+        report.set_text("section", fields.get("Section"));
+        report.set_text("depends", fields.get("Depends").map(unfolded));
+        report.set_text("name", fields.line("Description"));
+        report.set_text("homepage", fields.get("Homepage"));
+        report.set_text("installed_size", fields.get("Installed-Size"));
+        report.set_text("package_type", Some("deb"));
+        report.set_list("scripts", &self.scripts);
+        report.set_list("conffiles", &self.conffiles);
+        for fault in &self.faults {
+            report.refuse(fault);
+        }
+        for field in ["Package", "Version", "Architecture"] {
+            if fields.get(field).is_none_or(str::is_empty) {
+                report.error(
+                    "deb.field_missing",
+                    format!("The control file has no {field}, and dpkg installs no package without."),
+                    "Write the field in the control file.",
+                );
+            }
+        }
+        if let Some(why) = fields.get("Package").and_then(fault_of_name) {
+            report.error(
+                "deb.name_invalid",
+                format!("dpkg does not install a package of this name: {why}."),
+                "Name it in lower case letters, digits, and plus, minus and full stop signs.",
+            );
+        }
+        if fields.get("Architecture").is_some_and(|arch| !is_arch(arch)) {
+            report.error(
+                "deb.arch_invalid",
+                "dpkg does not know the processor that the package says it is for.",
+                "Write one that dpkg-architecture -L lists, or all.",
+            );
+        }
+        if let Some(why) = fields.get("Version").and_then(fault_of_version) {
+            report.error(
+                "deb.version_invalid",
+                format!("dpkg does not install a package of this version: {why}."),
+                "Write the version as in 1:2.4.0~beta1-1, where only the number in the middle is needed.",
+            );
+        }
+    }
+}
+
+fn read_small(bytes: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
+    let mut read = Vec::new();
+    bytes.take(CONTROL_BYTES + 1).read_to_end(&mut read)?;
+    if read.len() as u64 > CONTROL_BYTES {
+        return Err(Refusal::TooLarge { limit: CONTROL_BYTES });
+    }
+    Ok(read)
+}
+
+/// A field of several lines as one.
+fn unfolded(value: &str) -> String {
+    value
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .trim()
+        .to_owned()
+}
+
+/// Why `dpkg` refuses the name of a package; one that is missing is told by itself.
+fn fault_of_name(name: &str) -> Option<&'static str> {
+    let first = name.chars().next()?;
+    if !first.is_ascii_alphanumeric() {
+        return Some("it starts with neither a letter nor a digit");
+    }
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-+._".contains(c);
+    (!name.chars().all(is_known)).then_some("it has characters that no name may have")
+}
+
+/// Whether a processor can be one; a field that is missing is told by itself.
+fn is_arch(arch: &str) -> bool {
+    !arch.starts_with('-') && arch.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// Why `dpkg` refuses a version; one that is missing is told by itself.
+fn fault_of_version(version: &str) -> Option<&'static str> {
+    if version.is_empty() {
+        return None;
+    }
+    if version.contains(char::is_whitespace) {
+        return Some("there are spaces in it");
+    }
+    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+    if epoch.parse::<i32>().is_err() || epoch.starts_with(['+', '-']) {
+        return Some("what stands before the colon is no number");
+    }
+    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, "0"));
+    if upstream.is_empty() || revision.is_empty() {
+        return Some("a part of it is empty");
+    }
+    if !upstream.starts_with(|c: char| c.is_ascii_digit()) {
+        return Some("it does not start with a digit");
+    }
+    let is_known = |c: char| c.is_ascii_alphanumeric() || "-+.~:".contains(c);
+    (!rest.chars().all(is_known)).then_some("it has characters that no version may have")
+}
+
+/// Reads all that the package installs, since damage anywhere makes it useless.
+fn read_data(
+    subject: &Subject<'_>,
+    member: &Member,
+    control: &Paragraph,
+    inspection: &mut Inspection,
+) -> Result<(), Refusal> {
+    if member.name.ends_with(b".lzma") {
+        return Ok(());
+    }
+    let mut files: i64 = 0;
+    let mut programs = Programs::default();
+    let mut desktop = Desktop::default();
+    let faults = walk(unpacked(subject, member)?, subject.budget, |entry: &Entry, bytes| {
+        files += 1;
+        if entry.kind == Kind::File && !desktop.look(entry, bytes)? {
+            programs.look(entry.name(), entry.mode, bytes)?;
+        }
+        Ok(())
+    });
+    desktop.describe(subject.budget, inspection);
+    let report = &mut inspection.report;
+    check_arch(control, &programs, report);
+    // What installs debs takes a backslash for any other character.
+    for fault in faults?
+        .iter()
+        .filter(|fault| !matches!(fault, Refusal::BackslashPath(_)))
+    {
+        report.refuse(fault);
+    }
+    report.set_number("files", Some(files));
+    Ok(())
+}
+
+/// A package installs where its control file says, and its programs run where they were built for.
+fn check_arch(control: &Paragraph, programs: &Programs, report: &mut Report) {
+    let Some(claimed) = control.get("Architecture").and_then(arch::spell) else {
+        return;
+    };
+    if claimed == "any" || programs.archs.is_empty() || programs.archs.contains(claimed) {
+        return;
+    }
+    let found: Vec<&str> = programs.archs.iter().copied().collect();
+    report.warning(
+        "deb.arch_differs",
+        format!(
+            "It installs on {claimed}, and the programs in it are for {}.",
+            found.join(", ")
+        ),
+        "Build the package again for the processor that its programs are for.",
+    );
+}

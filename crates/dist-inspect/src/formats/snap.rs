@@ -1,7 +1,12 @@
 //! Snaps.
 
-use super::{Otherwise, Row, nothing_more};
-use crate::Format;
+use super::{Otherwise, Row};
+use crate::parse::picture;
+use crate::parse::squashfs::{MAGIC, Squashfs};
+use crate::parse::tree::Tree;
+use crate::parse::yaml::Mapping;
+use crate::subject::Subject;
+use crate::{Format, Inspection, Refusal};
 
 /// Any squashfs starts as a snap does, so the name has its say.
 pub(super) static SNAP: Row = Row {
@@ -9,7 +14,72 @@ pub(super) static SNAP: Row = Row {
     package_type: "snap",
     content_type: "application/vnd.snap",
     extensions: &["snap"],
-    recognises: |subject| subject.starts_with(b"hsqs") && subject.is_named(SNAP.extensions),
+    recognises: |subject| subject.starts_with(MAGIC) && subject.is_named(SNAP.extensions),
     otherwise: Otherwise::Bytes("snap.not_a_squashfs", "A snap is a squashfs image, and this is none."),
-    describe: nothing_more,
+    describe,
 };
+
+/// How large the description and the icon may be, in bytes.
+const YAML_BYTES: u64 = 1 << 20;
+const ICON_BYTES: u64 = 4 << 20;
+
+fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    // What signs a snap is an assertion, which the store has and not the file.
+    report.set_flag("signed", Some(false));
+    let image = Squashfs::open(subject.source, subject.budget)?;
+    report.set_text("compression", image.compression());
+    if image.is_cut() {
+        return Err(Refusal::Truncated);
+    }
+    let Some(yaml) = image.read(b"meta/snap.yaml", YAML_BYTES)? else {
+        report.error(
+            "snap.no_description",
+            "There is no meta/snap.yaml in it, without which snapd installs nothing.",
+            "Build it with snapcraft or snap pack.",
+        );
+        return Ok(());
+    };
+    let yaml = Mapping::parse(&yaml);
+    let texts = [
+        ("app_id", "name"),
+        ("version", "version"),
+        ("name", "title"),
+        ("summary", "summary"),
+        ("base", "base"),
+        ("confinement", "confinement"),
+        ("grade", "grade"),
+        ("license", "license"),
+        ("package_type", "type"),
+    ];
+    for (fact, key) in texts {
+        report.set_text(fact, yaml.text(key));
+    }
+    report.set_archs(yaml.list("architectures").iter().filter(|word| !word.is_empty()));
+    for field in ["name", "version"] {
+        if yaml.text(field).is_none_or(str::is_empty) {
+            report.error(
+                "snap.field_missing",
+                format!("Its meta/snap.yaml has no {field}, without which snapd installs nothing."),
+                "Write the field in snapcraft.yaml, and build the snap again.",
+            );
+        }
+    }
+    if yaml.text("confinement") == Some("devmode") {
+        report.warning(
+            "snap.devmode",
+            "The snap is not confined, and snapd installs it only with --devmode.",
+            "Build it with confinement: strict, or tell people to install it with --devmode.",
+        );
+    }
+    if yaml.text("confinement") == Some("classic") {
+        report.info(
+            "snap.classic",
+            "The snap is not confined by its own choice, and snapd installs it only with --classic.",
+            "Tell people to install it with --classic.",
+        );
+    }
+    let icon = image.read(b"meta/gui/icon.png", ICON_BYTES).ok().flatten();
+    inspection.icon = icon.and_then(|icon| picture::icon(&icon, subject.budget).ok());
+    Ok(())
+}

@@ -1,14 +1,18 @@
 //! Tars, compressed or not.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 
+use super::programs::Programs;
 use super::{Otherwise, Row};
 use crate::archive::Faults;
 use crate::archive::compress::{Compression, Decoder};
-use crate::archive::tar::{Entry, walk};
+use crate::archive::tar::{Entry, Kind, walk};
+use crate::refusal::shown;
 use crate::source::Section;
 use crate::subject::Subject;
-use crate::{Format, Inspection, Refusal};
+use crate::{Format, Inspection, Refusal, Report};
 
 /// How much of a tar is unpacked to see what it is, in packed bytes.
 const SAMPLE_BYTES: u64 = 256 << 10;
@@ -117,8 +121,126 @@ pub(super) fn walk_all(
 
 /// Reads all of it, since damage anywhere makes it useless.
 pub(super) fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
-    for fault in &walk_all(subject, |_, _| Ok(()))? {
+    let mut contents = Contents::default();
+    let walked = walk_all(subject, |entry, bytes| contents.look(entry, bytes));
+    // What was seen before it broke off is known all the same.
+    contents.describe(subject, &mut inspection.report, walked.is_ok());
+    for fault in &walked? {
         inspection.report.refuse(fault);
     }
     Ok(())
+}
+
+/// What the members of a tar tell.
+#[derive(Default)]
+struct Contents {
+    programs: Programs,
+    /// The folder that everything is in, as far as that is so.
+    folder: Option<String>,
+    has_several_folders: bool,
+    /// Digests of the paths of files, since millions of them may be long.
+    paths: HashSet<u64>,
+    hasher: RandomState,
+    duplicate: Option<String>,
+    device: Option<String>,
+}
+
+impl Contents {
+    fn look(&mut self, entry: &Entry, bytes: &mut dyn Read) -> Result<(), Refusal> {
+        let name = entry.name();
+        self.look_at_folder(entry);
+        match entry.kind {
+            Kind::File => {
+                if !self.paths.insert(self.hasher.hash_one(name)) {
+                    self.duplicate.get_or_insert_with(|| shown(name));
+                }
+                self.programs.look(name, entry.mode, bytes)?;
+            }
+            Kind::Other(b'3' | b'4') => {
+                self.device.get_or_insert_with(|| shown(name));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn look_at_folder(&mut self, entry: &Entry) {
+        let name = entry.name();
+        let mut parts = name.splitn(2, |byte| *byte == b'/');
+        let first = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+        let is_folder = entry.kind == Kind::Folder || parts.next().is_some();
+        // The folder that is unpacked to may stand there itself.
+        if matches!(name, b"" | b".") {
+            return;
+        }
+        self.has_several_folders |= !is_folder || self.folder.as_ref().is_some_and(|folder| *folder != first);
+        self.folder.get_or_insert(first);
+    }
+
+    /// Tells what was found; only of a whole tar is it known what all is in.
+    fn describe(&self, subject: &Subject<'_>, report: &mut Report, is_whole: bool) {
+        let programs = &self.programs;
+        report.set_archs(&programs.archs);
+        if programs.archs.len() > 1 && !programs.is_universal {
+            // Programs for several processors side by side do not make one that runs on all.
+            report.arch = None;
+        }
+        if is_whole {
+            let folder = self.folder.as_deref().filter(|_| !self.has_several_folders);
+            let name = folder.unwrap_or(&subject.name);
+            let name = name.split(['-', '_', '.']).next().unwrap_or_default();
+            report.set_text("main_binary", programs.main(name));
+            report.set_text("version_from_dir", folder.and_then(version));
+        }
+        if let Some(device) = &self.device {
+            report.warning(
+                "tar.device",
+                format!("The member {device} is a device, which only root can unpack."),
+                "Pack files, folders and links only.",
+            );
+        }
+        if let Some(duplicate) = &self.duplicate {
+            report.warning(
+                "tar.duplicate_name",
+                format!("There are two members named {duplicate}, of which the last one stays."),
+                "Pack each file once.",
+            );
+        }
+    }
+}
+
+/// The version in the name of a folder, as in `acme-2.4.0-beta.1-linux-x64`. A number without a full
+/// stop may be anything.
+fn version(folder: &str) -> Option<String> {
+    const BEFORE: [&str; 5] = ["alpha", "beta", "rc", "pre", "dev"];
+    let mut parts = folder
+        .split(['-', '_'])
+        .skip(1)
+        .map(|part| part.strip_prefix('v').unwrap_or(part));
+    let is_version = |part: &&str| part.starts_with(|c: char| c.is_ascii_digit()) && part.contains('.');
+    let version = parts.find(is_version)?;
+    let suffix = parts
+        .next()
+        .filter(|part| BEFORE.iter().any(|word| part.starts_with(word)));
+    Some(suffix.map_or_else(|| version.to_owned(), |suffix| format!("{version}-{suffix}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_may_tell_the_version() {
+        for (folder, expected) in [
+            ("hello-2.10", Some("2.10")),
+            ("node-v20.1.0-linux-x64", Some("20.1.0")),
+            ("acme-2.4.0-beta.1-linux", Some("2.4.0-beta.1")),
+            ("acme_1.0_amd64", Some("1.0")),
+            ("acme-linux-x86_64", None),
+            ("acme-64", None),
+            ("2.4.0", None),
+        ] {
+            assert_eq!(version(folder).as_deref(), expected, "{folder}");
+        }
+    }
 }

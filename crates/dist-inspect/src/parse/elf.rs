@@ -111,6 +111,21 @@ impl Elf {
         }
     }
 
+    /// What it runs on, as `readelf` calls it.
+    pub fn machine_name(&self) -> Option<&'static str> {
+        match self.machine {
+            3 => Some("Intel 80386"),
+            21 => Some("PowerPC64"),
+            22 => Some("IBM S/390"),
+            40 => Some("ARM"),
+            62 => Some("Advanced Micro Devices X86-64"),
+            183 => Some("AArch64"),
+            243 => Some("RISC-V"),
+            258 => Some("LoongArch"),
+            _ => None,
+        }
+    }
+
     /// The section of this name.
     pub fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name == name)

@@ -144,6 +144,25 @@ pub fn is_macho(head: &[u8]) -> bool {
     )
 }
 
+/// The processors that a file is for which starts with `head`, of which a kilobyte suffices; none
+/// for what is no Mach-O.
+pub fn archs(head: &[u8]) -> Vec<&'static str> {
+    let (is_big, table, size, count) = match head {
+        [0xCA, 0xFE, 0xBA, 0xBE, ..] => (true, 8, 20, u32_at(head, 4, true).unwrap_or_default()),
+        [0xCA, 0xFE, 0xBA, 0xBF, ..] => (true, 8, 32, u32_at(head, 4, true).unwrap_or_default()),
+        [0xFE, 0xED, 0xFA, 0xCE | 0xCF, ..] => (true, 4, 0, 1),
+        [0xCE | 0xCF, 0xFA, 0xED, 0xFE, ..] => (false, 4, 0, 1),
+        _ => return Vec::new(),
+    };
+    // Java's classes start as fat files do, and have a version where those have their number.
+    if count > SLICES {
+        return Vec::new();
+    }
+    let places = (0..count as usize).map(|index| table + index * size);
+    let cpu = |place| arch(u32_at(head, place, is_big)?, u32_at(head, place + 4, is_big)?);
+    places.filter_map(cpu).collect()
+}
+
 fn read_slice<'a>(section: Section<'a>, budget: &Budget) -> Result<Slice<'a>, Refusal> {
     let head = section.bytes(0..28, 28)?;
     let (is_big, is_64) = match &head[..4] {
@@ -266,6 +285,18 @@ mod tests {
         assert_eq!(read(&arm).unwrap(), ["Some(\"arm64\") 11.1"]);
         let both = read(&fat(&[&arm, &intel])).unwrap();
         assert_eq!(both, ["Some(\"arm64\") 11.1", "Some(\"x86_64\") 10.15.2"]);
+    }
+
+    #[test]
+    fn the_first_bytes_tell_the_processors() {
+        let arm = thin(0x0100_000C, &[]);
+        assert_eq!(archs(&arm), ["arm64"]);
+        let mut both = fat(&[&thin(0x0100_0007, &[]), &arm]);
+        both[8..12].copy_from_slice(&0x0100_0007_u32.to_be_bytes());
+        both[28..32].copy_from_slice(&0x0100_000C_u32.to_be_bytes());
+        assert_eq!(archs(&both[..60]), ["x86_64", "arm64"]);
+        assert_eq!(archs(b"\xCA\xFE\xBA\xBE\0\0\0\x34"), [""; 0]);
+        assert_eq!(archs(b"\xCF\xFA"), [""; 0]);
     }
 
     #[test]

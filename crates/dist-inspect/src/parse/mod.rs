@@ -6,17 +6,27 @@ pub mod authenticode;
 pub mod cfb;
 pub mod cms;
 pub(crate) mod date;
+pub mod deb822;
 pub mod dib;
 pub mod elf;
+pub mod gvariant;
+pub mod iso9660;
+pub mod keyfile;
 pub mod little;
+pub mod lz;
 pub mod macho;
 pub mod msi;
+pub mod openpgp;
 pub mod pe;
 pub mod pe_resources;
 pub mod picture;
 pub mod plist;
+pub mod rpm;
+pub mod squashfs;
+pub mod tree;
 pub mod x509;
 pub mod xml;
+pub mod yaml;
 
 /// The bytes of a text file as text: UTF-16 where a byte order mark says so, else UTF-8; what is
 /// neither is replaced.

@@ -1,0 +1,158 @@
+//! The programs in an archive, by their first bytes.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use crate::Refusal;
+use crate::parse::elf::Elf;
+use crate::parse::macho;
+
+/// How much of a member is read: holds a PE header behind its DOS stub.
+const HEAD_BYTES: u64 = 1 << 10;
+/// How many paths of programs are kept.
+const PATHS: usize = 1000;
+
+/// What the members that were looked at run on.
+#[derive(Debug, Default)]
+pub(super) struct Programs {
+    /// The processors, as the formats of the programs call them.
+    pub(super) archs: BTreeSet<&'static str>,
+    /// Whether one of them is for several.
+    pub(super) is_universal: bool,
+    /// The paths of those that can be run by themselves, in their order.
+    pub(super) paths: Vec<String>,
+}
+
+impl Programs {
+    /// Looks at the first bytes of a member; what is no program leaves no trace.
+    pub(super) fn look(&mut self, path: &[u8], mode: u32, bytes: &mut dyn Read) -> Result<(), Refusal> {
+        let mut head = Vec::new();
+        bytes.take(HEAD_BYTES).read_to_end(&mut head)?;
+        let (archs, can_run) = program(&head);
+        if archs.is_empty() {
+            return Ok(());
+        }
+        self.is_universal |= archs.len() > 1;
+        self.archs.extend(archs);
+        let path = String::from_utf8_lossy(path);
+        // Programs that stand anywhere in memory and libraries are of one type.
+        let is_library = path.ends_with(".so") || path.contains(".so.");
+        let has_permission = mode & 0o111 != 0 || has_extension(&path, "exe");
+        if can_run && has_permission && !is_library && self.paths.len() < PATHS {
+            self.paths.push(path.into_owned());
+        }
+        Ok(())
+    }
+
+    /// The one that the others are there for: the only one, or the only one of this name.
+    pub(super) fn main(&self, name: &str) -> Option<&str> {
+        if let [only] = self.paths.as_slice() {
+            return Some(only);
+        }
+        let is_named = |path: &&String| {
+            let file = path.rsplit('/').next().unwrap_or_default();
+            let stem = if has_extension(file, "exe") {
+                &file[..file.len() - 4]
+            } else {
+                file
+            };
+            stem.eq_ignore_ascii_case(name)
+        };
+        let mut found = self.paths.iter().filter(is_named);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    let found = path.rsplit_once('.');
+    found.is_some_and(|(_, found)| found.eq_ignore_ascii_case(extension))
+}
+
+/// The processors that a program is for, and whether it can be run, as far as its first bytes tell.
+fn program(head: &[u8]) -> (Vec<&'static str>, bool) {
+    const EXECUTABLE: u16 = 2;
+    const SHARED: u16 = 3;
+    if let Ok(elf) = Elf::read_header(head) {
+        return (
+            elf.arch().into_iter().collect(),
+            matches!(elf.kind, EXECUTABLE | SHARED),
+        );
+    }
+    if head.starts_with(b"MZ") {
+        return (pe_arch(head).into_iter().collect(), true);
+    }
+    let kind = macho_kind(head);
+    (
+        macho::archs(head),
+        kind.is_none_or(|kind| kind == u32::from(EXECUTABLE)),
+    )
+}
+
+/// The processor in the COFF header of a Windows program.
+fn pe_arch(head: &[u8]) -> Option<&'static str> {
+    let offset = usize::try_from(u32::from_le_bytes(*head.get(0x3C..)?.first_chunk()?)).ok()?;
+    let header = head.get(offset..)?.strip_prefix(b"PE\0\0")?;
+    match u16::from_le_bytes(*header.first_chunk()?) {
+        0x014C => Some("x86"),
+        0x01C0 | 0x01C4 => Some("arm"),
+        0x8664 => Some("x86_64"),
+        0xAA64 => Some("arm64"),
+        _ => None,
+    }
+}
+
+/// The type in the header of a Mach-O for one processor, as all machines of today write it.
+fn macho_kind(head: &[u8]) -> Option<u32> {
+    let header = head
+        .strip_prefix(b"\xCF\xFA\xED\xFE")
+        .or(head.strip_prefix(b"\xCE\xFA\xED\xFE"))?;
+    header.get(8..)?.first_chunk().map(|kind| u32::from_le_bytes(*kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ELF: &[u8] = b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\xB7\0";
+
+    fn look(members: &[(&str, u32, &[u8])]) -> Programs {
+        let mut programs = Programs::default();
+        for (path, mode, bytes) in members {
+            programs.look(path.as_bytes(), *mode, &mut &**bytes).unwrap();
+        }
+        programs
+    }
+
+    #[test]
+    fn libraries_and_texts_are_no_programs() {
+        let found = look(&[
+            ("acme/bin/acme", 0o755, ELF),
+            ("acme/lib/libacme.so.1", 0o755, ELF),
+            ("acme/data", 0o644, ELF),
+            ("acme/run.sh", 0o755, b"#!/bin/sh"),
+        ]);
+        assert_eq!(found.paths, ["acme/bin/acme"]);
+        assert_eq!(found.archs, BTreeSet::from(["arm64"]));
+    }
+
+    #[test]
+    fn the_main_one_is_the_only_one_or_has_the_name() {
+        let found = look(&[("a/acme", 0o755, ELF), ("a/helper", 0o755, ELF)]);
+        assert_eq!(found.main("Acme"), Some("a/acme"));
+        assert_eq!(found.main("other"), None);
+        assert_eq!(look(&[("a/b", 0o755, ELF)]).main("other"), Some("a/b"));
+    }
+
+    #[test]
+    fn programs_for_windows_and_macos_are_told() {
+        let mut pe = vec![0; 0x90];
+        pe[..2].copy_from_slice(b"MZ");
+        pe[0x3C] = 0x80;
+        pe[0x80..0x86].copy_from_slice(b"PE\0\0\x64\xAA");
+        let macho = b"\xCF\xFA\xED\xFE\x07\0\0\x01\x03\0\0\0\x06\0\0\0";
+        let found = look(&[("a.EXE", 0, &pe), ("liba.dylib", 0o755, macho)]);
+        assert_eq!(found.archs, BTreeSet::from(["arm64", "x86_64"]));
+        assert_eq!(found.paths, ["a.EXE"]);
+    }
+}

@@ -1,0 +1,241 @@
+//! Small Linux packages made here, and what is said of those that nobody could install.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write as _;
+
+use dist_inspect::{Context, Report, Verdict, inspect};
+
+type Member<'a> = (&'a str, &'a [u8]);
+
+fn look(name: &str, bytes: &[u8]) -> Report {
+    inspect(&bytes, name, &Context::default()).unwrap().report
+}
+
+fn codes(report: &Report) -> Vec<&'static str> {
+    report.findings.iter().map(|finding| &*finding.code).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A tar of these members, each with its type flag.
+fn tar(members: &[(&str, u8, &[u8])]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (path, flag, bytes) in members {
+        let mut header = [0; 512];
+        header[..path.len()].copy_from_slice(path.as_bytes());
+        header[100..107].copy_from_slice(b"0000755");
+        header[124..135].copy_from_slice(format!("{:011o}", bytes.len()).as_bytes());
+        header[156] = *flag;
+        header[257..263].copy_from_slice(b"ustar\0");
+        header[148..156].fill(b' ');
+        let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+        header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        tar.extend(header);
+        tar.extend(*bytes);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    tar
+}
+
+fn ar(members: &[Member<'_>]) -> Vec<u8> {
+    let mut ar = b"!<arch>\n".to_vec();
+    for (name, bytes) in members {
+        ar.extend(
+            format!(
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                0,
+                0,
+                0,
+                100_644,
+                bytes.len()
+            )
+            .bytes(),
+        );
+        ar.extend(*bytes);
+        ar.resize(ar.len().next_multiple_of(2), b'\n');
+    }
+    ar
+}
+
+const ELF_ARM64: &[u8] = b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xB7\0";
+
+fn deb(control: &str, data: &[(&str, u8, &[u8])]) -> Vec<u8> {
+    let control = gzip(&tar(&[
+        ("./control", b'0', control.as_bytes()),
+        ("./conffiles", b'0', b"/etc/acme\n"),
+        ("./postinst", b'0', b"#!/bin/sh\n"),
+    ]));
+    let data = tar(data);
+    ar(&[
+        ("debian-binary", b"2.0\n"),
+        ("_gpgbuilder", b"x"),
+        ("control.tar.gz", &control),
+        ("data.tar", &data),
+    ])
+}
+
+const CONTROL: &str = "Package: acme\nVersion: 1:2.4.0~rc1-1\nArchitecture: arm64\nDepends: libc6,\n libx (>= 1)\n\
+                       Maintainer: A <a@b>\nDescription: A tool\n that does things\n";
+
+#[test]
+fn a_deb_tells_what_it_installs() {
+    let entry = b"[Desktop Entry]\nName=Acme\nIcon=acme\n";
+    let report = look(
+        "acme.deb",
+        &deb(
+            CONTROL,
+            &[
+                ("./", b'5', b""),
+                ("./usr/bin/acme", b'0', ELF_ARM64),
+                ("./usr/share/applications/acme.desktop", b'0', entry),
+                ("./usr/share/x\\x2dy", b'0', b""),
+            ],
+        ),
+    );
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Passed, vec![]));
+    let facts = serde_json::to_value(&report.facts).unwrap();
+    assert_eq!(
+        facts,
+        serde_json::json!({
+            "app_id": "acme", "version": "1:2.4.0~rc1-1", "archs": ["arm64"], "depends": "libc6, libx (>= 1)",
+            "maintainer": "A <a@b>", "name": "A tool", "package_type": "deb", "signed": true, "files": 4,
+            "members": ["debian-binary", "_gpgbuilder", "control.tar.gz", "data.tar"], "scripts": ["postinst"],
+            "conffiles": ["/etc/acme"], "desktop_files": ["./usr/share/applications/acme.desktop"],
+        })
+    );
+}
+
+#[test]
+fn a_deb_that_dpkg_refuses_fails() {
+    let with = |line: &str| {
+        let (name, _) = line.split_once(':').unwrap();
+        let lines = CONTROL
+            .lines()
+            .map(|old| if old.starts_with(name) { line } else { old });
+        look("a.deb", &deb(&lines.collect::<Vec<_>>().join("\n"), &[]))
+    };
+    for (line, code) in [
+        ("Package: ../../etc/x", "deb.name_invalid"),
+        ("Package: -a", "deb.name_invalid"),
+        ("Package: a b", "deb.name_invalid"),
+        ("Package:", "deb.field_missing"),
+        ("Version:", "deb.field_missing"),
+        ("Version: 1 0", "deb.version_invalid"),
+        ("Version: a:1", "deb.version_invalid"),
+        ("Version: :1", "deb.version_invalid"),
+        ("Version: 1-", "deb.version_invalid"),
+        ("Version: 1/2", "deb.version_invalid"),
+        ("Version: 1_2", "deb.version_invalid"),
+        ("Version: rc1", "deb.version_invalid"),
+        ("Architecture:", "deb.field_missing"),
+        ("Architecture: arm/64", "deb.arch_invalid"),
+    ] {
+        let report = with(line);
+        assert_eq!(
+            (report.verdict, codes(&report)),
+            (Verdict::Failed, vec![code]),
+            "{line}"
+        );
+    }
+    for good in ["Package: libstdc++6", "Version: 2024a", "Version: 1:2:3-4-5"] {
+        assert_eq!(with(good).verdict, Verdict::Passed, "{good}");
+    }
+}
+
+#[test]
+fn a_deb_has_its_members_in_order() {
+    let control = gzip(&tar(&[("control", b'0', CONTROL.as_bytes())]));
+    let data = tar(&[]);
+    let version = ("debian-binary", &b"2.0\n"[..]);
+    let control_at = |name| (name, control.as_slice());
+    let data_at = |name| (name, data.as_slice());
+    for (members, code) in [
+        (
+            vec![version, data_at("data.tar"), control_at("control.tar.gz")],
+            "deb.no_control",
+        ),
+        (vec![version, control_at("control.tar.gz")], "deb.no_data"),
+        (
+            vec![version, control_at("control.tar.gz"), ("extra", b"")],
+            "deb.no_data",
+        ),
+        (
+            vec![version, control_at("control.tar.bz2"), data_at("data.tar")],
+            "deb.compression_unknown",
+        ),
+        (
+            vec![version, control_at("control.tar.gz"), data_at("data.tar.rar")],
+            "deb.compression_unknown",
+        ),
+        (
+            vec![
+                ("debian-binary", b"9.0\n"),
+                control_at("control.tar.gz"),
+                data_at("data.tar"),
+            ],
+            "deb.format_unknown",
+        ),
+    ] {
+        let report = look("a.deb", &ar(&members));
+        assert_eq!((report.verdict, codes(&report)), (Verdict::Failed, vec![code]));
+    }
+}
+
+#[test]
+fn a_deb_for_another_processor_than_its_programs_is_a_warning() {
+    let control = CONTROL.replace("arm64", "amd64");
+    let report = look("a.deb", &deb(&control, &[("usr/bin/acme", b'0', ELF_ARM64)]));
+    assert_eq!(
+        (report.verdict, codes(&report)),
+        (Verdict::Warning, vec!["deb.arch_differs"])
+    );
+    let control = CONTROL.replace("arm64", "all");
+    let report = look("a.deb", &deb(&control, &[("usr/bin/acme", b'0', ELF_ARM64)]));
+    assert_eq!(report.verdict, Verdict::Passed);
+}
+
+#[test]
+fn a_tar_tells_its_programs_and_what_unpacks_badly() {
+    let elf_x86_64 = [&ELF_ARM64[..18], b"\x3E\0"].concat();
+    let report = look(
+        "acme-linux.tar.gz",
+        &gzip(&tar(&[
+            ("acme-2.4.0-linux/", b'5', b""),
+            ("acme-2.4.0-linux/bin/acme", b'0', ELF_ARM64),
+            ("acme-2.4.0-linux/bin/helper", b'0', ELF_ARM64),
+            ("acme-2.4.0-linux/lib/x86/libacme.so", b'0', &elf_x86_64),
+        ])),
+    );
+    let facts = serde_json::to_value(&report.facts).unwrap();
+    assert_eq!(
+        facts,
+        serde_json::json!({"archs": ["arm64", "x86_64"], "version_from_dir": "2.4.0",
+            "main_binary": "acme-2.4.0-linux/bin/acme"})
+    );
+    assert_eq!((report.verdict, report.arch), (Verdict::Passed, None));
+    let report = look(
+        "a.tar",
+        &tar(&[("a", b'0', b"1"), ("null", b'3', b""), ("a", b'0', b"2")]),
+    );
+    assert_eq!(codes(&report), ["tar.device", "tar.duplicate_name"]);
+    assert_eq!(report.verdict, Verdict::Warning);
+}
+
+#[test]
+fn an_appimage_without_an_image_fails() {
+    let mut elf = vec![0; 64];
+    elf[..20].copy_from_slice(ELF_ARM64);
+    elf[8..11].copy_from_slice(b"AI\x02");
+    let report = look("a.AppImage", &elf);
+    assert_eq!(
+        (report.verdict, codes(&report)),
+        (Verdict::Failed, vec!["appimage.unsigned", "appimage.no_image"])
+    );
+    assert_eq!(report.facts["archs"], serde_json::json!(["arm64"]));
+}
