@@ -8,6 +8,8 @@ pub mod elf;
 pub mod macho;
 pub mod picture;
 pub mod plist;
+pub mod protobuf;
+pub mod resources;
 pub mod x509;
 pub mod xml;
 
