@@ -5,11 +5,15 @@ pub mod asn1;
 pub mod cms;
 mod date;
 pub mod elf;
+pub mod hash;
+pub mod jar;
 pub mod macho;
 pub mod picture;
 pub mod plist;
 pub mod protobuf;
+pub mod public_key;
 pub mod resources;
+pub mod signing_block;
 pub mod x509;
 pub mod xml;
 

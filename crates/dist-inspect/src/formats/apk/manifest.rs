@@ -1,5 +1,7 @@
 //! What a manifest says about an app, in a package as in an app bundle.
 
+use serde_json::Map;
+
 use crate::parse::resources::{Element, MEDIUM_DENSITY, Table, Value};
 use crate::{Finding, Refusal, Report, Severity};
 
@@ -16,7 +18,6 @@ mod attribute {
     pub(super) const MAX_SDK: u32 = 0x0101_0271;
     pub(super) const TEST_ONLY: u32 = 0x0101_0272;
     pub(super) const REQUIRED: u32 = 0x0101_028E;
-    pub(super) const TARGET_SANDBOX: u32 = 0x0101_054C;
     pub(super) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
     pub(super) const ROUND_ICON: u32 = 0x0101_052C;
     pub(super) const SPLIT_REQUIRED: u32 = 0x0101_0591;
@@ -82,11 +83,6 @@ impl<'a> Manifest<'a> {
     pub(super) fn target_sdk(&self) -> Result<u32, Refusal> {
         let target = self.sdk_number(attribute::TARGET_SDK)?;
         target.map_or_else(|| self.min_sdk(), Ok)
-    }
-
-    /// Whether it asks for a sandbox that only takes v2 signatures and newer ones.
-    pub(super) fn wants_new_sandbox(&self) -> bool {
-        matches!(self.root.get(attribute::TARGET_SANDBOX), Some(Value::Integer(2..)))
     }
 
     /// What stands for the app in a launcher: its icon, its round one, then its launched activity's.
@@ -193,11 +189,26 @@ impl<'a> Manifest<'a> {
             Some(self.flag(self.application(), attribute::DEBUGGABLE)?),
         );
         report.set_flag("test_only", Some(self.flag(self.application(), attribute::TEST_ONLY)?));
+        self.describe_icon(report)?;
         let mut permissions = self.names("uses-permission", true);
         permissions.extend(self.names("uses-permission-sdk-23", true));
         report.set_list("permissions", permissions);
         report.set_list("features", self.names("uses-feature", true));
         report.set_list("optional_features", self.names("uses-feature", false));
+        Ok(())
+    }
+
+    /// Where the icon is, for a device of common density and for each density.
+    fn describe_icon(&self, report: &mut Report) -> Result<(), Refusal> {
+        let Some(icon) = self.icon() else { return Ok(()) };
+        report.set_text("icon_path", self.shown(Some(icon))?);
+        let mut paths = Map::new();
+        for density in self.table.densities()? {
+            if let Some(Value::Text(path)) = self.table.resolve(icon, density)? {
+                paths.insert(density.to_string(), path.into());
+            }
+        }
+        report.set_object("icons_by_density", paths);
         Ok(())
     }
 
