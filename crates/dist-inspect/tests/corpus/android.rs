@@ -1,8 +1,15 @@
 //! The facts of Android apps.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use dist_inspect::{Format, Inspection, Verdict};
+use dist_inspect::archive::zip::Zip;
+use dist_inspect::parse::resources::{self, Element, Table};
+use dist_inspect::{Budget, Context, Format, Inspection, Limits, Verdict, inspect};
+use libtest_mimic::{Failed, Trial};
+use proptest::prelude::{Strategy, any};
+use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::compare::{Comparison, Judge, archs, same, verdict};
@@ -117,4 +124,117 @@ fn verifies(key: &str, expected: &Value, found: &Inspection) -> Comparison {
         .any(|finding| finding.code == "apk.no_v1_signature");
     let holds = ours.is_some_and(|ours| ours == true) && (key == "apksigner_verifies_min_sdk_30" || !lacks_v1);
     verdict(*expected == holds, expected, ours)
+}
+
+/// The parsers of Android's own structures, on real ones that were damaged: whatever the answer is,
+/// there is one.
+pub fn trials(folder: &'static Path) -> Vec<Trial> {
+    let cases: [(&str, &str, Parser); 6] = [
+        ("androguard-Invalid.apk", "AndroidManifest.xml", look_at_binary_xml),
+        ("appinfo-tv.apk", "resources.arsc", look_at_binary_table),
+        (
+            "androguard-com.test.intent_filter.apk",
+            "resources.arsc",
+            look_at_binary_table,
+        ),
+        (
+            "bundletool-watch-face-from-tool.aab",
+            "base/manifest/AndroidManifest.xml",
+            look_at_proto_xml,
+        ),
+        (
+            "bundletool-watch-face-from-tool.aab",
+            "base/resources.pb",
+            look_at_proto_table,
+        ),
+        ("apksig-golden-aligned-v1v2v3-lineage-out.apk", "", look_at_package),
+    ];
+    let trial = |(file, member, parser): (&'static str, &'static str, Parser)| {
+        Trial::test(format!("damaged: {file} {member}"), move || {
+            let bytes = std::fs::read(folder.join("android").join(file))?;
+            let bytes = if member.is_empty() {
+                bytes
+            } else {
+                unpack(&bytes, member)?
+            };
+            let mut runner = TestRunner::new(Config {
+                failure_persistence: None,
+                ..Config::with_cases(CASES)
+            });
+            let whole = runner.run(&damages(), |damages| {
+                parser(&damaged(bytes.clone(), &damages));
+                Ok(())
+            });
+            whole.map_err(|error| error.to_string().into())
+        })
+    };
+    cases.into_iter().map(trial).collect()
+}
+
+type Parser = fn(&[u8]);
+const CASES: u32 = 200;
+
+/// What is changed, where, and to what: a byte, a cut, or bytes that are put in.
+type Damage = (u8, Index, u8);
+
+fn damages() -> impl Strategy<Value = Vec<Damage>> {
+    // What is near the start says how to read the rest.
+    proptest::collection::vec((0..4_u8, any::<Index>(), any::<u8>()), 1..8)
+}
+
+fn damaged(mut bytes: Vec<u8>, damages: &[Damage]) -> Vec<u8> {
+    for (kind, place, byte) in damages {
+        let place = place.index(bytes.len().max(1)) / if byte % 2 == 0 { 1 } else { 16 };
+        match kind {
+            0 => bytes.truncate(place),
+            1 => bytes.splice(place..place, [*byte; 4]).for_each(drop),
+            _ => bytes.iter_mut().skip(place).take(1).for_each(|old| *old = *byte),
+        }
+    }
+    bytes
+}
+
+fn unpack(bytes: &[u8], member: &str) -> Result<Vec<u8>, Failed> {
+    let budget = budget();
+    let zip = Zip::open(&bytes, &budget).map_err(|refusal| refusal.to_string())?;
+    let member = zip.find(member.as_bytes()).ok_or("the member is missing")?;
+    zip.read(&member, 64 << 20)
+        .map_err(|refusal| refusal.to_string().into())
+}
+
+fn budget() -> Budget {
+    Budget::new(&Limits::default())
+}
+
+fn look_at_binary_xml(bytes: &[u8]) {
+    let _ = Element::from_binary(bytes, &budget());
+}
+
+fn look_at_proto_xml(bytes: &[u8]) {
+    let _ = Element::from_proto(bytes, &budget());
+}
+
+fn look_at_binary_table(bytes: &[u8]) {
+    let budget = budget();
+    if let Ok(table) = Table::from_binary(bytes, &budget) {
+        look_up(&table);
+    }
+}
+
+fn look_at_proto_table(bytes: &[u8]) {
+    look_up(&Table::from_proto(bytes, &budget()));
+}
+
+fn look_up(table: &Table<'_>) {
+    let _ = table.densities();
+    for kind in 0..8 {
+        for entry in 0..4 {
+            let _ = table.text(&resources::Value::Reference(0x7F00_0000 | kind << 16 | entry));
+        }
+    }
+}
+
+fn look_at_package(bytes: &[u8]) {
+    let inspection = inspect(&bytes, "a.apk", &Context::default());
+    assert!(inspection.is_ok(), "bytes in memory can always be read");
 }

@@ -64,6 +64,7 @@ fn main() {
         let read = move || parse(fixture, &std::fs::read(at.join(&fixture.path))?);
         Some(Trial::test(format!("parsed: {}", fixture.path), read))
     }));
+    trials.extend(android::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
