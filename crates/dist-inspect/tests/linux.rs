@@ -12,7 +12,7 @@ fn look(name: &str, bytes: &[u8]) -> Report {
     inspect(&bytes, name, &Context::default()).unwrap().report
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+fn codes(report: &Report) -> Vec<&str> {
     report.findings.iter().map(|finding| &*finding.code).collect()
 }
 

@@ -83,6 +83,15 @@ impl Member<'_> {
         self.entry.method == STORED && !self.entry.is_encrypted
     }
 
+    /// The same member for readers that inflate whatever is not stored, as Android's do.
+    #[must_use]
+    pub fn deflated_unless_stored(mut self) -> Self {
+        if self.entry.method != STORED {
+            self.entry.method = DEFLATED;
+        }
+        self
+    }
+
     /// Whether it is a folder.
     pub fn is_folder(&self) -> bool {
         self.name.ends_with(b"/")

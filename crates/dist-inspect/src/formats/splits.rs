@@ -1,7 +1,12 @@
 //! Sets of split APKs: `.apks`, as bundletool makes them, and `.xapk`.
 
-use super::{Marker, Otherwise, Row, nothing_more};
-use crate::Format;
+use super::apk;
+use super::{Marker, Otherwise, Row};
+use crate::archive::zip::{Member, Zip};
+use crate::refusal::shown;
+use crate::source::Source;
+use crate::subject::Subject;
+use crate::{Budget, Format, Inspection, Refusal};
 
 pub(super) static APKS: Row = Row {
     format: Format::Apks,
@@ -14,7 +19,7 @@ pub(super) static APKS: Row = Row {
         lacking: "apks.no_toc",
         sentence: "A set of splits has a toc.pb, and this zip has none.",
     },
-    describe: nothing_more,
+    describe,
 };
 
 pub(super) static XAPK: Row = Row {
@@ -28,5 +33,77 @@ pub(super) static XAPK: Row = Row {
         lacking: "xapk.no_manifest",
         sentence: "An XAPK has a manifest.json and APKs, and this zip lacks them.",
     },
-    describe: nothing_more,
+    describe,
 };
+
+/// The names that bundletool, and others who make sets, give the package that can stand alone or
+/// that the others need, the best first.
+const BASES: [&str; 4] = ["universal.apk", "splits/base-master.apk", "base.apk", "base-master.apk"];
+/// Words in the names of splits that are for one processor.
+const PROCESSORS: [&str; 5] = ["arm64_v8a", "armeabi_v7a", "armeabi", "x86_64", "x86"];
+
+fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let Some(zip) = subject.zip() else { return Ok(()) };
+    let splits: Vec<Member<'_>> = zip.members().filter(|member| member.name.ends_with(b".apk")).collect();
+    inspection
+        .report
+        .set_list("splits", splits.iter().map(|split| shown(split.name)));
+    match base(zip, &splits) {
+        Some(base) => with_package(zip, &base, subject.budget, |source| {
+            let inner = Zip::open(source, subject.budget)?;
+            apk::describe_zip(source, &inner, subject.budget, inspection)
+        })?,
+        None => inspection.report.error(
+            NO_BASE.0,
+            "It has no base package, which every set of splits needs.",
+            NO_BASE.1,
+        ),
+    }
+    let words = splits.iter().filter_map(|split| processor(split.name));
+    inspection.report.set_archs(words);
+    // The base alone would miss the splits that are beside it here.
+    inspection
+        .report
+        .findings
+        .retain(|finding| finding.code != "apk.split_required");
+    Ok(())
+}
+
+/// The package that the others need: by its name, else the largest that is not for some devices.
+fn base<'z>(zip: &'z Zip<'_>, splits: &[Member<'z>]) -> Option<Member<'z>> {
+    let named = BASES.iter().find_map(|name| zip.find(name.as_bytes()));
+    let is_config = |member: &&Member<'_>| member.name.starts_with(b"config.") || member.name.starts_with(b"split_");
+    let others = splits.iter().filter(|member| !is_config(member));
+    named.or_else(|| others.max_by_key(|member| member.size()).copied())
+}
+
+/// Gives a package in the set to `look`: by position where it is stored, else unpacked if it may be.
+fn with_package(
+    zip: &Zip<'_>,
+    member: &Member<'_>,
+    budget: &Budget,
+    look: impl FnOnce(&dyn Source) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    if member.is_stored() {
+        return look(&zip.section(member)?);
+    }
+    look(&zip.read(member, budget.limits().member_bytes)?)
+}
+
+/// The processor that a split is for, as in `base-arm64_v8a.apk` and `config.x86.apk`, in
+/// Android's own word.
+fn processor(name: &[u8]) -> Option<String> {
+    let name = String::from_utf8_lossy(name);
+    let stem = name.strip_suffix(".apk")?;
+    let word = PROCESSORS.iter().find(|word| {
+        let rest = stem.strip_suffix(**word);
+        rest.is_some_and(|rest| rest.ends_with(['-', '.', '_', '/']))
+    })?;
+    Some(if word.starts_with("arm") {
+        word.replace('_', "-")
+    } else {
+        (*word).to_owned()
+    })
+}
+
+const NO_BASE: (&str, &str) = ("apks.no_base", "Build the set with bundletool.");

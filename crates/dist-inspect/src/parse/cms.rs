@@ -183,9 +183,8 @@ fn find<'a>(id: &Value<'_>, certificates: &[Certificate<'a>]) -> Option<Certific
     let issuer = parts.any().ok()?;
     let serial = parts.any().ok()?;
     let mut found = certificates.iter();
-    let same = |certificate: &&Certificate<'_>| {
-        certificate.issuer.raw() == issuer.raw && certificate.serial == serial.contents
-    };
+    let same =
+        |certificate: &&Certificate<'_>| certificate.serial == serial.contents && certificate.issuer.is_same(&issuer);
     found.find(same).cloned()
 }
 

@@ -113,6 +113,12 @@ impl Name<'_> {
         self.0.raw
     }
 
+    /// Whether it is the name that `other` encodes, maybe with texts of another kind, as tools that
+    /// encode names again write them.
+    pub(super) fn is_same(&self, other: &Value<'_>) -> bool {
+        self.raw() == other.raw || self.attributes() == Name(*other).attributes()
+    }
+
     /// The attributes by their short names, or their object identifiers, in their order.
     pub fn attributes(&self) -> Vec<(String, String)> {
         let sets = self.0.values().filter_map(Result::ok);

@@ -75,6 +75,7 @@ fn main() {
                 Trial::test(format!("mutated: {}", fixture.path), look_at_all)
             }),
     );
+    trials.extend(android::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
