@@ -29,7 +29,6 @@ pub(crate) struct Subject<'a> {
     /// What is left to spend on it.
     pub(crate) budget: &'a Budget,
     /// The time, in milliseconds since the Unix epoch.
-    #[allow(dead_code, reason = "for formats with profiles and certificates")]
     pub(crate) now: i64,
 }
 

@@ -3,6 +3,7 @@
 mod aab;
 mod apk;
 mod appimage;
+mod bundle;
 mod deb;
 mod dmg;
 mod flatpak;
@@ -14,7 +15,9 @@ mod msix;
 mod nupkg;
 mod pe;
 mod pkg;
+mod profile;
 mod rpm;
+mod signed_code;
 mod snap;
 mod splits;
 mod tar;
@@ -60,7 +63,8 @@ pub(crate) enum Otherwise {
 
 /// Every format, the more specific before the more general: the first that recognises a file has
 /// it.
-static TABLE: [&Row; 25] = [
+static TABLE: [&Row; 26] = [
+    &profile::PROFILE,
     &ipa::IPA,
     &aab::AAB,
     &splits::APKS,

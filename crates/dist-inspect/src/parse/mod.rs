@@ -3,11 +3,15 @@
 
 pub mod asn1;
 pub mod cms;
+pub mod code_signature;
 mod date;
 pub mod elf;
+pub mod icns;
 pub mod macho;
 pub mod picture;
 pub mod plist;
+pub mod profile;
+pub mod skim;
 pub mod x509;
 pub mod xml;
 
