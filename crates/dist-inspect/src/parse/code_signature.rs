@@ -214,19 +214,10 @@ impl CodeSignature {
         (!bytes.is_empty()).then(|| SignedData::parse(bytes)).transpose()
     }
 
-    /// Whether the first directory is the one that was signed; `None` where the signer hashes in a
-    /// way that is not known, or does not say what.
+    /// Whether the first directory is the one that was signed; `None` where that cannot be told.
     pub fn is_signed_directory(&self, message: &SignedData<'_>) -> Option<bool> {
-        let signer = message.signers.first()?;
-        let hash = match signer.digest_algorithm.as_str() {
-            "1.3.14.3.2.26" => Hash::Sha1,
-            "2.16.840.1.101.3.4.2.1" => Hash::Sha256,
-            "2.16.840.1.101.3.4.2.2" => Hash::Sha384,
-            "2.16.840.1.101.3.4.2.3" => Hash::Sha512,
-            _ => return None,
-        };
         let place = self.directories.first()?.place.clone();
-        Some(signer.message_digest()? == hash.digest(&self.bytes[place]))
+        message.is_about(&self.bytes[place])
     }
 
     /// Whether `contents` are what the best directory has in this slot of [`special`]; `None` where

@@ -13,6 +13,7 @@ pub mod plist;
 pub mod profile;
 pub mod skim;
 pub mod x509;
+pub mod xar;
 pub mod xml;
 
 /// The bytes of a text file as text: UTF-16 where a byte order mark says so, else UTF-8; what is

@@ -39,37 +39,58 @@ pub static JUDGE: Judge = Judge {
     is_complete: false,
 };
 
+/// The facts that have the same name and form in a report.
+const SAME: [&str; 26] = [
+    "app_id",
+    "app_id_from",
+    "build",
+    "bundle_name",
+    "bundles",
+    "device",
+    "device_family",
+    "display_name",
+    "executable",
+    "frameworks",
+    "has_code_signature_dir",
+    "icon",
+    "info_plist_format",
+    "min_os",
+    "name",
+    "nested_bundles",
+    "package_type",
+    "pkg_refs",
+    "plugins",
+    "product_id",
+    "product_version",
+    "supported_platforms",
+    "stapled_ticket",
+    "team_id",
+    "team_id_from",
+    "version",
+];
+
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     if let Some(why) = unread(found) {
         return Some(NotCompared(why));
     }
-    if matches!(found.report.format, Format::Dmg | Format::Pkg) {
+    if matches!(found.report.format, Format::Dmg) {
         return None;
     }
     let facts = &found.report.facts;
     let ours = facts.get(key);
     Some(match key {
-        "app_id"
-        | "name"
-        | "bundle_name"
-        | "display_name"
-        | "version"
-        | "build"
-        | "min_os"
-        | "executable"
-        | "package_type"
-        | "device_family"
-        | "supported_platforms"
-        | "info_plist_format"
-        | "team_id"
-        | "team_id_from"
-        | "has_code_signature_dir"
-        | "stapled_ticket"
-        | "nested_bundles"
-        | "plugins"
-        | "frameworks"
-        | "device"
-        | "icon" => same(key, expected, found),
+        _ if SAME.contains(&key) => same(key, expected, found),
+        "xar_magic" => verdict(*expected == json!(found.report.format == Format::Pkg), expected, None),
+        "xar_toc_checksum_verifies" => verdict(facts.get("toc_checksum_verifies") == Some(expected), expected, None),
+        "xar_signature_elements" => {
+            let count = facts["signature_styles"].as_array().map(Vec::len);
+            verdict(
+                expected.as_array().map(Vec::len) == count,
+                expected,
+                facts.get("signature_styles"),
+            )
+        }
+        "members" | "toc_files" => NotCompared("a report does not list an archive's members"),
         "archs" => archs(expected, found),
         "app_bundles_found" => is_one_of(expected, facts.get("bundle_path")),
         "macho" => macho(expected, found),
