@@ -57,7 +57,7 @@ pub(super) fn describe(
 }
 
 /// The folder of the first of the least deep apps.
-fn app(files: &dyn Files) -> Option<Vec<u8>> {
+pub(super) fn app(files: &dyn Files) -> Option<Vec<u8>> {
     let apps = files.paths().filter_map(|path| Some(split(path)?.0));
     let apps = apps.filter(|app| !app.starts_with(b"__MACOSX/"));
     let depth = |app: &&[u8]| app.split(|byte| *byte == b'/').count();

@@ -1,10 +1,12 @@
 //! Structures that several formats have inside. Each parser is bounded by what it is given, and by
 //! the limits of a [`Budget`](crate::Budget) where a little input can claim much.
 
+mod adc;
 pub mod asn1;
 pub mod cms;
 pub mod code_signature;
 mod date;
+pub mod disk;
 pub mod elf;
 pub mod icns;
 pub mod macho;
@@ -12,6 +14,7 @@ pub mod picture;
 pub mod plist;
 pub mod profile;
 pub mod skim;
+pub mod udif;
 pub mod x509;
 pub mod xar;
 pub mod xml;
