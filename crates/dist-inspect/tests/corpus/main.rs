@@ -10,6 +10,7 @@ mod apple;
 mod compare;
 mod generic;
 mod linux;
+mod mutated;
 mod parsers;
 mod windows;
 
@@ -64,6 +65,7 @@ fn main() {
         let read = move || parse(fixture, &std::fs::read(at.join(&fixture.path))?);
         Some(Trial::test(format!("parsed: {}", fixture.path), read))
     }));
+    trials.extend(mutated::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
