@@ -264,3 +264,108 @@ fn u32_at(bytes: &[u8], offset: usize) -> u32 {
 fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from(u32_at(bytes, offset)) << 32 | u64::from(u32_at(bytes, offset + 4))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+    use std::io::Write as _;
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn lzfse(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        lzfse_rust::encode_bytes(bytes, &mut packed).unwrap();
+        packed
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let digit = |bits: u32| char::from(DIGITS[(bits & 63) as usize]);
+        let group = |three: &[u8]| {
+            let bits = three.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+            [18, 12, 6, 0]
+                .map(|shift| digit(bits >> shift))
+                .into_iter()
+                .take(three.len() + 1)
+                .collect::<String>()
+        };
+        bytes.chunks(3).map(group).collect()
+    }
+
+    /// An image with a partition of chunks of two sectors, and its trailer.
+    fn image(chunks: &[(u32, Vec<u8>)]) -> (Vec<u8>, Trailer) {
+        let mut data = Vec::new();
+        let mut table = b"mish\0\0\0\x01".to_vec();
+        table.extend([0, chunks.len() as u64 * 2, 0].map(u64::to_be_bytes).as_flattened());
+        table.resize(200, 0);
+        table.extend(u32::try_from(chunks.len()).unwrap().to_be_bytes());
+        for (place, (kind, bytes)) in chunks.iter().enumerate() {
+            table.extend(kind.to_be_bytes());
+            table.extend([0; 4]);
+            let numbers = [place as u64 * 2, 2, data.len() as u64, bytes.len() as u64];
+            table.extend(numbers.map(u64::to_be_bytes).as_flattened());
+            data.extend(bytes);
+        }
+        let list = format!(
+            "<plist><dict><key>resource-fork</key><dict><key>blkx</key><array><dict><key>Data</key><data>{}</data>
+            </dict></array></dict></dict></plist>",
+            base64(&table)
+        );
+        let tables = data.len() as u64..(data.len() + list.len()) as u64;
+        let trailer = Trailer {
+            data: 0..data.len() as u64,
+            tables,
+            signature: 0..0,
+            segments: 1,
+            crc: None,
+        };
+        (data.into_iter().chain(list.into_bytes()).collect(), trailer)
+    }
+
+    #[test]
+    fn chunks_of_all_kinds_are_one_disk() {
+        let bytes: Vec<u8> = b"sector ".iter().copied().cycle().take(1024).collect();
+        let text = |part: &[u8]| [&[0x80 | 0x7F], part].concat();
+        let adc: Vec<u8> = bytes.chunks(128).flat_map(text).collect();
+        let (file, trailer) = image(&[
+            (1, bytes.clone()),
+            (2, Vec::new()),
+            (0x8000_0004, adc),
+            (0x8000_0005, zlib(&bytes)),
+            (0x8000_0006, bzip2(&bytes)),
+            (0x8000_0007, lzfse(&bytes)),
+        ]);
+        let budget = Budget::new(&Limits::default());
+        let disk = Disk::open(&file, &trailer, &budget).unwrap();
+        let whole = disk.bytes(0..disk.len(), 1 << 20).unwrap();
+        let chunks: Vec<&[u8]> = whole.chunks(1024).collect();
+        assert_eq!(chunks.len(), 6);
+        for (place, chunk) in chunks.into_iter().enumerate() {
+            let expected = if place == 1 { vec![0; 1024] } else { bytes.clone() };
+            assert_eq!(chunk, expected, "{place}");
+        }
+    }
+
+    #[test]
+    fn chunks_that_lie_elsewhere_or_unpack_to_more_are_no_trap() {
+        let (file, mut trailer) = image(&[(0x8000_0005, zlib(&vec![7; 1 << 20]))]);
+        let budget = Budget::new(&Limits::default());
+        let disk = Disk::open(&file, &trailer, &budget).unwrap();
+        assert_eq!(disk.bytes(0..disk.len(), 1 << 20).unwrap(), [7; 1024]);
+        trailer.data = u64::MAX - 1..u64::MAX;
+        assert!(matches!(Disk::open(&file, &trailer, &budget), Err(Refusal::Truncated)));
+        trailer.tables = 1 << 60..(1 << 60) + 9;
+        assert!(matches!(Disk::open(&file, &trailer, &budget), Err(Refusal::Truncated)));
+    }
+}
