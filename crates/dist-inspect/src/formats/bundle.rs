@@ -21,8 +21,11 @@ pub(super) const PLIST: u64 = 4 << 20;
 pub(super) const RESOURCES: u64 = 32 << 20;
 /// How long an icon may be, in bytes.
 pub(super) const ICON: u64 = 16 << 20;
-/// How many bundles in an app are looked into.
+/// How many bundles in an app are looked into, and how long their lists may be, in bytes.
 const NESTED: usize = 200;
+const NESTED_PLIST: u64 = 1 << 20;
+/// How many names an app's icon may have.
+const ICON_NAMES: usize = 50;
 
 /// The files of an archive or a disk image.
 pub(super) trait Files {
@@ -95,7 +98,7 @@ impl<'a> Bundle<'a> {
 
     /// The folders in it that are bundles too, by their paths in the app.
     fn nested(&self) -> BTreeSet<String> {
-        const SUFFIXES: [&[u8]; 4] = [b".framework", b".app", b".appex", b".xpc"];
+        const SUFFIXES: [&[u8]; 5] = [b".framework", b".app", b".appex", b".xpc", b".systemextension"];
         let mut nested = BTreeSet::new();
         let prefix = self.path.len() + 1;
         for path in self.files.paths() {
@@ -238,7 +241,7 @@ fn tell_nested(bundle: &Bundle<'_>, subject: &Subject<'_>, report: &mut Report) 
         if !is_extension && (bundle.is_mac || suffix != Some("app")) {
             continue;
         }
-        let info = bundle.read(&format!("{name}/{prefix}Info.plist"), PLIST)?;
+        let info = bundle.read(&format!("{name}/{prefix}Info.plist"), NESTED_PLIST)?;
         match info.map(|bytes| Plist::parse(&bytes, subject.budget)).transpose()? {
             Some(info) if is_extension => plugins.extend(info.text("CFBundleIdentifier").map(str::to_owned)),
             Some(_) => {}
@@ -331,6 +334,7 @@ fn flat_icon(bundle: &Bundle<'_>, info: &Plist) -> Result<Option<Vec<u8>>, Refus
         let primary = info.get(key).and_then(|icons| icons.get("CFBundlePrimaryIcon"));
         stems.extend(primary.into_iter().flat_map(|icon| icon.texts("CFBundleIconFiles")));
     }
+    stems.truncate(ICON_NAMES);
     let is_icon = |name: &&[u8]| {
         let is_named = |stem: &&str| name.starts_with(stem.trim_end_matches(".png").as_bytes());
         name.ends_with(b".png") && !name.contains(&b'/') && stems.iter().any(is_named)

@@ -12,6 +12,9 @@ use crate::{Format, Inspection, Refusal, Report};
 /// How long a profile may be, in bytes; those with a thousand devices have less than 200 KB.
 pub(super) const SIZE: u64 = 4 << 20;
 
+/// How many certificates are told.
+const CERTIFICATES: usize = 200;
+
 /// A profile is part of an app and no artifact, but people have them and ask what they are.
 pub(super) static PROFILE: Row = Row {
     format: Format::Unknown,
@@ -107,7 +110,10 @@ fn facts(profile: &Profile) -> Map<String, Value> {
 
 /// Who may sign; what cannot be read is left out.
 fn certificates(profile: &Profile) -> Value {
-    let certificates = profile.certificates().filter_map(|der| Certificate::parse(der).ok());
+    let certificates = profile
+        .certificates()
+        .take(CERTIFICATES)
+        .filter_map(|der| Certificate::parse(der).ok());
     let tell = |certificate: Certificate<'_>| {
         json!({
             "subject": certificate.subject.in_order(),

@@ -59,7 +59,7 @@ pub(super) fn describe(
             }
         }
     }
-    let Some(signature) = signatures.first().filter(|_| signatures.len() == slices.len()) else {
+    if signatures.len() < slices.len() {
         report.set_flag("signed", Some(false));
         set_team(None, None, told, report);
         let refuses = if bundle.is_mac {
@@ -69,12 +69,12 @@ pub(super) fn describe(
         };
         report.warning("signature.missing", format!("The app is not signed; {refuses}."), SIGN);
         return Ok(());
-    };
+    }
     let resources = bundle.read("_CodeSignature/CodeResources", bundle::RESOURCES)?;
     for signature in &signatures {
         check(signature, info, resources.as_deref(), report)?;
     }
-    tell(signature, bundle.is_mac, told, subject, report)
+    tell(&signatures, bundle.is_mac, told, subject, report)
 }
 
 fn read_signature(slice: &Slice<'_>, subject: &Subject<'_>) -> Result<Option<CodeSignature>, Refusal> {
@@ -111,16 +111,21 @@ fn check(signature: &CodeSignature, info: &[u8], resources: Option<&[u8]>, repor
     Ok(())
 }
 
-/// The facts of a signature, and what they mean for those who install the app.
+/// The facts of the signatures of all processors, of which the first stands for all, and what they
+/// mean for those who install the app.
 fn tell(
-    signature: &CodeSignature,
+    signatures: &[CodeSignature],
     is_mac: bool,
     told: &Told,
     subject: &Subject<'_>,
     report: &mut Report,
 ) -> Result<(), Refusal> {
+    let Some(signature) = signatures.first() else {
+        return Ok(());
+    };
     let directory = signature.directory();
     report.set_object("code_signature", facts(signature));
+    report.set_list("cdhashes", signatures.iter().map(CodeSignature::cdhash));
     if is_mac {
         report.set_flag("hardened_runtime", Some(directory.has(flag::RUNTIME)));
     }

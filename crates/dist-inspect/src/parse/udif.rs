@@ -22,8 +22,8 @@ const SECTOR: u64 = 512;
 const TABLES: u64 = 64 << 20;
 /// How long a chunk may be, packed or not, in bytes; `hdiutil` makes them of one or two MiB.
 const CHUNK: u64 = 16 << 20;
-/// How many unpacked chunks are held.
-const HELD: usize = 4;
+/// How many bytes of unpacked chunks are held, since a file system's own records lie apart.
+const HELD: usize = 64 << 20;
 /// How many KiB of memory unpacking xz may take.
 const XZ_MEMORY: u32 = 64 << 10;
 
@@ -76,6 +76,7 @@ pub struct Disk<'a> {
     chunks: Vec<Chunk>,
     /// The partitions, and the names of their kinds.
     pub partitions: Vec<(String, Range<u64>)>,
+    /// Unpacked chunks by their places, the last one that was read first.
     held: RefCell<Vec<(usize, Rc<Vec<u8>>)>>,
 }
 
@@ -182,12 +183,10 @@ impl<'a> Disk<'a> {
 
     /// The unpacked bytes of a chunk.
     fn unpack(&self, place: usize, chunk: &Chunk) -> Result<Rc<Vec<u8>>, Refusal> {
-        let found = |held: &[(usize, Rc<Vec<u8>>)]| {
-            let found = held.iter().find(|(other, _)| *other == place);
-            found.map(|(_, bytes)| Rc::clone(bytes))
-        };
-        if let Some(bytes) = found(&self.held.borrow()) {
-            return Ok(bytes);
+        let mut held = self.held.borrow_mut();
+        if let Some(found) = held.iter().position(|(other, _)| *other == place) {
+            held[..=found].rotate_right(1);
+            return Ok(Rc::clone(&held[0].1));
         }
         if chunk.len > CHUNK {
             return Err(Refusal::TooLarge { limit: CHUNK });
@@ -210,9 +209,12 @@ impl<'a> Disk<'a> {
         // Some tools leave out zeros at the end.
         bytes.resize(usize::try_from(chunk.len).unwrap_or_default(), 0);
         let bytes = Rc::new(bytes);
-        let mut held = self.held.borrow_mut();
-        held.truncate(HELD - 1);
         held.insert(0, (place, Rc::clone(&bytes)));
+        let mut left = HELD;
+        held.retain(|(_, bytes)| {
+            left = left.saturating_sub(bytes.len());
+            left > 0
+        });
         Ok(bytes)
     }
 }

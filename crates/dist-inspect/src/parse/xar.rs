@@ -88,14 +88,14 @@ impl<'a> Xar<'a> {
         if toc.len() as u64 > limit {
             return Err(Refusal::DirectoryTooLong { limit });
         }
-        let document = xml::parse(&toc, budget)?;
-        let toc_element = document.child("toc").cloned();
+        let mut elements = xml::parse(&toc, budget)?.children.into_iter();
+        let table = elements.find(|element| element.local_name() == "toc");
         Ok(Self {
             source,
             budget,
             heap,
             packed_toc,
-            toc: toc_element.ok_or_else(|| broken("its table of contents is empty"))?,
+            toc: table.ok_or_else(|| broken("its table of contents is empty"))?,
             has_told_size: toc.len() as u64 == unpacked,
         })
     }

@@ -21,7 +21,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::context;
 
 /// How many mutants there are of each.
-const CASES: u32 = 150;
+const CASES: u32 = 80;
 /// How much of a file system is read, in bytes.
 const VOLUME: u64 = 6 << 20;
 

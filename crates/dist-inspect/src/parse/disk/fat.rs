@@ -53,10 +53,13 @@ pub(super) fn files(source: &dyn Source, budget: &Budget) -> Result<BTreeMap<Vec
         4085..65525 => 16,
         _ => 32,
     };
+    let table = source.bytes(reserved..reserved + table_bytes, TABLE)?;
+    // There are no more than the table has entries, whatever the size of the disk.
+    let clusters = clusters.min(table.len() as u64 * 8 / bits as u64);
     let volume = Volume {
         source,
         budget,
-        table: source.bytes(reserved..reserved + table_bytes, TABLE)?,
+        table,
         bits,
         cluster,
         start,
