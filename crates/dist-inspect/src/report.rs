@@ -102,6 +102,14 @@ impl Report {
         }
     }
 
+    /// Sets a list of objects, unless it is empty; their texts and lists are cut like all others.
+    pub fn set_objects(&mut self, key: &str, objects: Vec<Map<String, Value>>) {
+        if !objects.is_empty() {
+            let list = objects.into_iter().map(Value::Object).collect();
+            self.facts.insert(key.to_owned(), cut_value(list));
+        }
+    }
+
     /// Sets the processors, as the format calls them: `archs` in our spelling and sorted, and
     /// `arch_raw` in the format's own where that differs. One processor, or `universal` for
     /// several, becomes the artifact's own.

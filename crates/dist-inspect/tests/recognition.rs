@@ -169,8 +169,9 @@ fn a_name_alone_claims_a_format() {
 #[test]
 fn a_nested_payload_is_a_warning() {
     let report = look("a.ipa", &zip(&["Acme/Payload/A.app/Info.plist"]));
-    assert_eq!((report.format, report.verdict), (Format::Ipa, Verdict::Warning));
-    assert_eq!(report.findings[0].code, "ipa.payload_nested");
+    let finding = &report.findings[0];
+    assert_eq!((report.format, finding.severity), (Format::Ipa, Severity::Warning));
+    assert_eq!(finding.code, "ipa.payload_nested");
 }
 
 #[test]
@@ -204,7 +205,7 @@ proptest! {
     ) {
         let bytes = [magic, &tail].concat();
         let report = look(&name, &bytes);
-        prop_assert_eq!(report.verdict == Verdict::Passed, report.findings.is_empty());
+        prop_assert!(report.verdict == Verdict::Passed || !report.findings.is_empty());
     }
 
     #[test]

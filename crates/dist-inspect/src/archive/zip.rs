@@ -139,6 +139,11 @@ impl<'a> Zip<'a> {
         Ok(zip)
     }
 
+    /// What is left to spend on it.
+    pub fn budget(&self) -> &'a Budget {
+        self.budget
+    }
+
     /// Every member, in the directory's order.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'_>> {
         self.entries.iter().map(|entry| self.member(*entry))

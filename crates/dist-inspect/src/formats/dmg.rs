@@ -1,17 +1,219 @@
 //! Disk images for macOS.
 
-use super::{Otherwise, Row, nothing_more};
-use crate::Format;
+use std::collections::BTreeMap;
+use std::io;
+
+use flate2::Crc;
+
+use super::bundle::Files;
+use super::{Otherwise, Row, mac_app, signed_code};
+use crate::parse::code_signature::CodeSignature;
+use crate::parse::disk::{Contents, File, FileSystem};
+use crate::parse::udif::{Disk, Trailer};
+use crate::refusal::shown;
+use crate::source::{Section, Source, Stream};
+use crate::subject::Subject;
+use crate::{Format, Inspection, Refusal, Report};
+
+/// How an image starts that is encrypted.
+const ENCRYPTED: &[u8] = b"encrcdsa";
+const TRAILER: usize = 512;
 
 pub(super) static DMG: Row = Row {
     format: Format::Dmg,
     package_type: "dmg",
     content_type: "application/x-apple-diskimage",
     extensions: &["dmg"],
-    recognises: |subject| subject.tail.len() == 512 && subject.tail.starts_with(b"koly"),
+    recognises: |subject| {
+        let has_trailer = subject.tail.len() == TRAILER && subject.tail.starts_with(b"koly");
+        has_trailer || subject.starts_with(ENCRYPTED)
+    },
     otherwise: Otherwise::Bytes(
         "dmg.no_trailer",
         "A disk image ends in a koly trailer, and this file does not.",
     ),
-    describe: nothing_more,
+    describe,
 };
+
+fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    let is_encrypted = subject.starts_with(ENCRYPTED);
+    report.set_flag("encrypted", Some(is_encrypted));
+    if is_encrypted {
+        report.warning(
+            "dmg.encrypted",
+            "The image is encrypted; whoever opens it needs its password, and nothing in it was looked at.",
+            "Publish it without a password.",
+        );
+        return Ok(());
+    }
+    let trailer = Trailer::read(&subject.tail)?;
+    let has_ticket = tell_signature(&trailer, subject, report)?;
+    if trailer.segments > 1 {
+        report.warning(
+            "dmg.segmented",
+            "The image is one of several files, and cannot be opened without the others.",
+            "Make it one file, as hdiutil convert does.",
+        );
+        return Ok(());
+    }
+    let disk = Disk::open(subject.source, &trailer, subject.budget)?;
+    check_crc(&trailer, subject, report)?;
+    match open(&disk, subject) {
+        Ok(Some(volume)) => describe_volume(&volume, has_ticket, subject, inspection),
+        Ok(None) => {
+            inspection.report.info(
+                "dmg.not_opened",
+                "No file system that is known was found in the image, so that its app was not looked at.",
+                "See yourself that it opens; APFS, HFS+ and FAT are read.",
+            );
+            Ok(())
+        }
+        Err(Refusal::Encrypted(_)) => {
+            inspection.report.warning(
+                "dmg.encrypted",
+                "The disk in the image is encrypted; whoever opens it needs its password, and nothing in it was \
+                 looked at.",
+                "Publish it without a password.",
+            );
+            Ok(())
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// A file system in the image, with its files.
+struct Volume<'a> {
+    source: Section<'a>,
+    system: FileSystem,
+    files: BTreeMap<Vec<u8>, File>,
+}
+
+/// The first file system that is known.
+fn open<'a>(disk: &'a Disk<'_>, subject: &Subject<'_>) -> Result<Option<Volume<'a>>, Refusal> {
+    for (_, place) in &disk.partitions {
+        subject.budget.step()?;
+        let Ok(source) = Section::new(disk, place.clone()) else {
+            continue;
+        };
+        if let Some(system) = FileSystem::of(&source)? {
+            let files = system.files(&source, subject.budget)?;
+            return Ok(Some(Volume { source, system, files }));
+        }
+    }
+    Ok(None)
+}
+
+fn describe_volume(
+    volume: &Volume<'_>,
+    has_ticket: bool,
+    subject: &Subject<'_>,
+    inspection: &mut Inspection,
+) -> Result<(), Refusal> {
+    let report = &mut inspection.report;
+    report.set_text("file_system", Some(volume.system.as_str()));
+    if mac_app::app(volume).is_some() {
+        return mac_app::describe(volume, has_ticket, subject, inspection);
+    }
+    let is_package = |path: &&[u8]| path.ends_with(b".pkg") || path.ends_with(b".mpkg/");
+    match volume.paths().find(is_package) {
+        Some(package) => report.info(
+            "dmg.package",
+            format!(
+                "There is no app in the image, but the installer package {}.",
+                shown(package)
+            ),
+            "Publish the package itself, so that it is looked at.",
+        ),
+        None => report.warning(
+            "dmg.no_app",
+            "There is neither an app nor an installer package in the image.",
+            "See that the build puts the app into it.",
+        ),
+    }
+    Ok(())
+}
+
+impl Files for Volume<'_> {
+    fn paths(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
+        Box::new(self.files.keys().map(Vec::as_slice))
+    }
+
+    fn size(&self, path: &[u8]) -> Option<u64> {
+        self.files.get(path).map(|file| file.len)
+    }
+
+    fn read(&self, path: &[u8], max: u64) -> Result<Option<Vec<u8>>, Refusal> {
+        let contents = self.executable(path)?;
+        contents
+            .map(|contents| contents.bytes(0..contents.len(), max))
+            .transpose()
+    }
+
+    fn executable(&self, path: &[u8]) -> Result<Option<Box<dyn Source + '_>>, Refusal> {
+        let Some(file) = self.files.get(path) else {
+            return Ok(None);
+        };
+        if file.is_packed {
+            let name = shown(path);
+            return Err(Refusal::MethodUnknown { name, method: 0 });
+        }
+        let volume = &self.source;
+        Ok(Some(Box::new(Contents { volume, file })))
+    }
+}
+
+/// Whether the chunks are those that the image was made of.
+fn check_crc(trailer: &Trailer, subject: &Subject<'_>, report: &mut Report) -> Result<(), Refusal> {
+    let Some(expected) = trailer.crc else { return Ok(()) };
+    let data = Section::new(subject.source, trailer.data.clone())?;
+    let mut sum = Sum(Crc::new());
+    io::copy(&mut Stream::new(data), &mut sum)?;
+    if sum.0.sum() != expected {
+        report.error(
+            "dmg.checksum",
+            "The image does not have the checksum that stands in it, so that macOS refuses to open it.",
+            "Build it again, and see that it is copied whole.",
+        );
+    }
+    Ok(())
+}
+
+struct Sum(Crc);
+
+impl io::Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The facts of the image's own signature, beside that of the app in it, and whether a ticket is
+/// stapled to it.
+fn tell_signature(trailer: &Trailer, subject: &Subject<'_>, report: &mut Report) -> Result<bool, Refusal> {
+    let is_signed = !trailer.signature.is_empty();
+    report.set_flag("dmg_signed", Some(is_signed));
+    if !is_signed {
+        return Ok(false);
+    }
+    let section = Section::new(subject.source, trailer.signature.clone())?;
+    let signature = CodeSignature::read(&section, subject.budget)?;
+    report.set_flag("dmg_stapled_ticket", Some(signature.has_ticket));
+    report.set_text("dmg_cdhash", Some(signature.cdhash()));
+    if let Some(message) = signature.message()? {
+        let signer = signed_code::signer(&message);
+        report.set_list("dmg_signer", signer.map(|signer| signer.subject.in_order()));
+        if signature.is_signed_directory(&message) == Some(false) {
+            report.error(
+                "dmg.signature_broken",
+                "The image's signature does not hold: its code directory is another one than was signed.",
+                "Sign the image again, and change nothing in it after.",
+            );
+        }
+    }
+    Ok(signature.has_ticket)
+}

@@ -17,7 +17,7 @@ pub(crate) enum Marker {
     IosApp,
     /// The same one folder down
     NestedIosApp,
-    /// `*.app/Contents/Info.plist`, at most one folder deep
+    /// Anything in `*.app/Contents/`, at most one folder deep
     MacApp,
     /// `AppxManifest.xml`
     AppxManifest,
@@ -44,7 +44,7 @@ impl Marker {
             _ if name.eq_ignore_ascii_case(b"AppxMetadata/AppxBundleManifest.xml") => Some(Self::AppxBundleManifest),
             _ if is_in_ios_app(name) => Some(Self::IosApp),
             _ if is_in_nested_ios_app(name) => Some(Self::NestedIosApp),
-            _ if is_mac_plist(name) => Some(Self::MacApp),
+            _ if is_in_mac_app(name) => Some(Self::MacApp),
             _ => None,
         }
     }
@@ -62,11 +62,12 @@ fn is_in_nested_ios_app(name: &[u8]) -> bool {
     slash.is_some_and(|slash| is_in_ios_app(&name[slash + 1..]))
 }
 
-fn is_mac_plist(name: &[u8]) -> bool {
-    let Some(app) = name.strip_suffix(b".app/Contents/Info.plist") else {
-        return false;
-    };
-    !app.is_empty() && app.split(|byte| *byte == b'/').count() <= 2 && !app.starts_with(b"__MACOSX/")
+fn is_in_mac_app(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| *byte == b'/');
+    let is_app = |folder: &[u8]| folder.len() > 4 && folder.ends_with(b".app");
+    let is_in_app = !name.starts_with(b"__MACOSX/") && parts.by_ref().take(2).any(is_app);
+    // The part after it is there, if empty, even for the folder itself.
+    is_in_app && parts.next() == Some(b"Contents") && parts.next().is_some()
 }
 
 #[cfg(test)]
@@ -75,7 +76,7 @@ mod tests {
 
     #[test]
     fn members_are_told_by_name_and_place() {
-        let cases: [(&str, Option<Marker>); 14] = [
+        let cases: [(&str, Option<Marker>); 17] = [
             ("AndroidManifest.xml", Some(Marker::AndroidManifest)),
             ("base/AndroidManifest.xml", None),
             ("splits/base.apk", None),
@@ -87,7 +88,10 @@ mod tests {
             ("x/Payload/Acme.app/Info.plist", Some(Marker::NestedIosApp)),
             ("Acme.app/Contents/Info.plist", Some(Marker::MacApp)),
             ("Acme 1.0/Acme.app/Contents/Info.plist", Some(Marker::MacApp)),
-            ("Acme.app/Contents/Frameworks/Helper.app/Contents/Info.plist", None),
+            ("Acme.app/Contents/MacOS/Acme", Some(Marker::MacApp)),
+            ("Acme.app/Info.plist", None),
+            ("a/b/Acme.app/Contents/Info.plist", None),
+            ("__MACOSX/Acme.app/Contents/._Info.plist", None),
             ("appxmanifest.xml", Some(Marker::AppxManifest)),
             ("", None),
         ];

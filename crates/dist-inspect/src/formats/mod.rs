@@ -4,6 +4,7 @@ mod aab;
 mod apk;
 mod appimage;
 mod block_map;
+mod bundle;
 mod deb;
 mod desktop;
 mod dmg;
@@ -19,10 +20,12 @@ mod msix_signature;
 mod nupkg;
 mod pe;
 mod pkg;
+mod profile;
 mod program_zip;
 mod programs;
 mod rpm;
 mod signature;
+mod signed_code;
 mod snap;
 mod splits;
 mod tar;
@@ -68,7 +71,8 @@ pub(crate) enum Otherwise {
 
 /// Every format, the more specific before the more general: the first that recognises a file has
 /// it.
-static TABLE: [&Row; 25] = [
+static TABLE: [&Row; 26] = [
+    &profile::PROFILE,
     &ipa::IPA,
     &aab::AAB,
     &splits::APKS,
@@ -216,12 +220,6 @@ fn error(code: &'static str, message: String, help: &'static str) -> Finding {
         message,
         help: help.into(),
     }
-}
-
-/// For formats of which kind is all that is told.
-#[expect(clippy::unnecessary_wraps, reason = "a row of the table")]
-fn nothing_more(_: &Subject<'_>, _: &mut Inspection) -> Result<(), Refusal> {
-    Ok(())
 }
 
 #[cfg(test)]

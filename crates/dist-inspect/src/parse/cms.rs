@@ -1,6 +1,9 @@
 //! CMS or PKCS#7 (RFC 5652): who signed something, by which certificate, and when. Nothing is
 //! verified: the digests and attributes are for whoever does.
 
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
 use super::asn1::{Value, first, malformed, tag};
 use super::x509::{Certificate, time};
 use crate::Refusal;
@@ -87,6 +90,22 @@ impl<'a> SignedData<'a> {
     /// [`Refusal::Malformed`].
     pub fn content_bytes(&self) -> Result<Vec<u8>, Refusal> {
         self.content.map_or_else(|| Ok(Vec::new()), |content| content.octets())
+    }
+}
+
+impl SignedData<'_> {
+    /// Whether the digest of `content`, which stands elsewhere, is the one that was signed; `None`
+    /// where that is hashed in a way that is not known, or stands in no attribute.
+    pub fn is_about(&self, content: &[u8]) -> Option<bool> {
+        let signer = self.signers.first()?;
+        let digest = match signer.digest_algorithm.as_str() {
+            "1.3.14.3.2.26" => Sha1::digest(content).to_vec(),
+            "2.16.840.1.101.3.4.2.1" => Sha256::digest(content).to_vec(),
+            "2.16.840.1.101.3.4.2.2" => Sha384::digest(content).to_vec(),
+            "2.16.840.1.101.3.4.2.3" => Sha512::digest(content).to_vec(),
+            _ => return None,
+        };
+        Some(signer.message_digest()? == digest)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Mach-O executables, thin and fat, by position.
 //! Source: Apple's `mach-o/loader.h` and `mach-o/fat.h`.
 
+use std::ops::Range;
+
 use crate::source::{Section, Source};
 use crate::{Budget, Refusal};
 
 /// How many processors a fat file may be for.
 const SLICES: u32 = 32;
 /// How long the load commands may be, in bytes.
-const COMMANDS: u32 = 1 << 20;
+pub(super) const COMMANDS: u32 = 1 << 20;
 
 /// The commands that are looked for.
 pub mod command {
@@ -62,14 +64,19 @@ impl Slice<'_> {
     /// # Errors
     /// [`Refusal::Truncated`] where that is outside of it.
     pub fn code_signature(&self) -> Result<Option<Section<'_>>, Refusal> {
+        let range = self.code_signature_range()?;
+        range.map(|range| Section::new(&self.section, range)).transpose()
+    }
+
+    /// Where the slice says that its code signature stands in it.
+    pub(super) fn code_signature_range(&self) -> Result<Option<Range<u64>>, Refusal> {
         let Some(bytes) = self.command(command::CODE_SIGNATURE) else {
             return Ok(None);
         };
         let (Some(start), Some(size)) = (self.u32(bytes, 0), self.u32(bytes, 4)) else {
             return Err(Refusal::Truncated);
         };
-        let range = u64::from(start)..u64::from(start) + u64::from(size);
-        Section::new(&self.section, range).map(Some)
+        Ok(Some(u64::from(start)..u64::from(start) + u64::from(size)))
     }
 
     /// The oldest version of the system, as in `13.0`, and the platform by Apple's number where it is
@@ -100,11 +107,19 @@ impl Slice<'_> {
 /// # Errors
 /// [`Refusal::Malformed`] and [`Refusal::Truncated`].
 pub fn slices<'a>(source: &'a dyn Source, budget: &Budget) -> Result<Vec<Slice<'a>>, Refusal> {
+    let places = places(source)?.into_iter();
+    places
+        .map(|place| read_slice(Section::new(source, place)?, budget))
+        .collect()
+}
+
+/// Where the slices stand in the file, in the order of its header.
+pub(super) fn places(source: &dyn Source) -> Result<Vec<Range<u64>>, Refusal> {
     let head = source.bytes(0..8, 8)?;
     let is_64 = match &head[..4] {
         b"\xCA\xFE\xBA\xBE" => false,
         b"\xCA\xFE\xBA\xBF" => true,
-        _ => return Ok(vec![read_slice(Section::from(source, 0)?, budget)?]),
+        _ => return Ok(std::iter::once(0..source.len()).collect()),
     };
     let count = u32_at(&head, 4, true).unwrap_or_default();
     // Java's classes start the same, and have a version there.
@@ -114,7 +129,7 @@ pub fn slices<'a>(source: &'a dyn Source, budget: &Budget) -> Result<Vec<Slice<'
     let size = if is_64 { 32 } else { 20 };
     let table = source.bytes(8..8 + u64::from(count) * size, source.len())?;
     let number = |header: &[u8], place: usize| u32_at(header, place, true).map(u64::from).ok_or(Refusal::Truncated);
-    let slice = |header: &[u8]| {
+    let place = |header: &[u8]| {
         let (start, len) = if is_64 {
             (
                 number(header, 8)? << 32 | number(header, 12)?,
@@ -123,10 +138,9 @@ pub fn slices<'a>(source: &'a dyn Source, budget: &Budget) -> Result<Vec<Slice<'
         } else {
             (number(header, 8)?, number(header, 12)?)
         };
-        let end = start.checked_add(len).ok_or(Refusal::Truncated)?;
-        read_slice(Section::new(source, start..end)?, budget)
+        Ok(start..start.checked_add(len).ok_or(Refusal::Truncated)?)
     };
-    table.chunks_exact(if is_64 { 32 } else { 20 }).map(slice).collect()
+    table.chunks_exact(if is_64 { 32 } else { 20 }).map(place).collect()
 }
 
 /// Whether a file that starts with `head` is a Mach-O, as far as four bytes tell.
@@ -163,7 +177,8 @@ pub fn archs(head: &[u8]) -> Vec<&'static str> {
     places.filter_map(cpu).collect()
 }
 
-fn read_slice<'a>(section: Section<'a>, budget: &Budget) -> Result<Slice<'a>, Refusal> {
+/// The slice that takes all of `section`.
+pub(super) fn read_slice<'a>(section: Section<'a>, budget: &Budget) -> Result<Slice<'a>, Refusal> {
     let head = section.bytes(0..28, 28)?;
     let (is_big, is_64) = match &head[..4] {
         b"\xFE\xED\xFA\xCE" => (true, false),

@@ -1,16 +1,20 @@
 //! Structures that several formats have inside. Each parser is bounded by what it is given, and by
 //! the limits of a [`Budget`](crate::Budget) where a little input can claim much.
 
+mod adc;
 pub mod asn1;
 pub mod authenticode;
 pub mod cfb;
 pub mod cms;
+pub mod code_signature;
 pub(crate) mod date;
 pub mod deb822;
 pub mod dib;
+pub mod disk;
 pub mod elf;
 pub mod gvariant;
 pub mod hash;
+pub mod icns;
 pub mod iso9660;
 pub mod jar;
 pub mod keyfile;
@@ -23,14 +27,18 @@ pub mod pe;
 pub mod pe_resources;
 pub mod picture;
 pub mod plist;
+pub mod profile;
 pub mod protobuf;
 pub mod public_key;
 pub mod resources;
 pub mod rpm;
 pub mod signing_block;
+pub mod skim;
 pub mod squashfs;
 pub mod tree;
+pub mod udif;
 pub mod x509;
+pub mod xar;
 pub mod xml;
 pub mod yaml;
 

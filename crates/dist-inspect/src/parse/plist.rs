@@ -211,7 +211,8 @@ fn date(text: &str) -> Option<i64> {
     (is_date && is_time).then(|| days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
+/// The bytes of a text in Base64, white space and padding aside; `None` where it is none.
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
     for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {

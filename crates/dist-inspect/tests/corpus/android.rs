@@ -21,8 +21,14 @@ pub static JUDGE: Judge = Judge {
     is_complete: true,
 };
 
+const RENAMED: &str = "android/bad/gen-ipa-renamed.apk";
+const IS_IPA: &str = "it is an iOS app under another name, and signed as one";
+
 /// Where our rules differ on purpose.
 static EXCEPTIONS: &[(&str, &str, &str)] = &[
+    (RENAMED, "apksigner_verifies", IS_IPA),
+    (RENAMED, "apksigner_verifies_min_sdk_30", IS_IPA),
+    (RENAMED, "signed", IS_IPA),
     (GARBAGE, "app_id", NO_DIRECTORY),
     (GARBAGE, "build", NO_DIRECTORY),
     (GARBAGE, "min_os", NO_DIRECTORY),

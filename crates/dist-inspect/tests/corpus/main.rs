@@ -11,6 +11,7 @@ mod compare;
 mod generic;
 mod linux;
 mod mutants;
+mod mutated;
 mod parsers;
 mod windows;
 
@@ -76,6 +77,7 @@ fn main() {
             }),
     );
     trials.extend(android::trials(at));
+    trials.extend(mutated::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
