@@ -8,6 +8,7 @@ pub mod cms;
 pub(crate) mod date;
 pub mod dib;
 pub mod elf;
+pub mod hash;
 pub mod little;
 pub mod macho;
 pub mod msi;
@@ -15,6 +16,7 @@ pub mod pe;
 pub mod pe_resources;
 pub mod picture;
 pub mod plist;
+pub mod public_key;
 pub mod x509;
 pub mod xml;
 
