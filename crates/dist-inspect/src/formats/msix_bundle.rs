@@ -1,5 +1,7 @@
 //! Bundles of Windows app packages: one file for all processors and languages.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::msix::{
@@ -7,7 +9,7 @@ use super::msix::{
     tell_properties, tell_unreadable,
 };
 use super::{Marker, Otherwise, Row, block_map, msix_signature};
-use crate::archive::zip::Zip;
+use crate::archive::zip::{Member, Zip};
 use crate::parse::xml::Element;
 use crate::subject::Subject;
 use crate::{Format, Icon, Inspection, Refusal, Report};
@@ -55,13 +57,11 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         Err(refusal) => tell_unreadable(report, refusal)?,
     }
     let report = &mut inspection.report;
-    let files: Vec<String> = packages
+    let files: BTreeSet<String> = packages
         .iter()
         .filter_map(|package| Some(path(package.attribute("FileName")?)))
         .collect();
-    block_map::check(report, zip, subject.budget, &|path| {
-        files.iter().any(|file| file == path)
-    })?;
+    block_map::check(report, zip, subject.budget, &|path| files.contains(path))?;
     msix_signature::tell(subject, report, zip, publisher)
 }
 
@@ -118,6 +118,7 @@ fn tell_packages(
     zip: &Zip<'_>,
     bundle: &Element,
 ) -> Result<Option<Icon>, Refusal> {
+    let mut members = members(zip);
     let mut shown = None;
     let mut is_flat = false;
     for package in packages_of(bundle) {
@@ -128,7 +129,9 @@ fn tell_packages(
             continue;
         }
         let name = package.attribute("FileName").unwrap_or_default();
-        match open(subject, report, zip, package, shown.is_none()) {
+        // Each is opened once.
+        let member = members.remove(&path(name));
+        match open(subject, report, zip, package, member, shown.is_none()) {
             Ok(Ok(icon)) if is_application(package) && shown.is_none() => shown = Some(icon),
             Ok(Ok(_)) => {}
             Ok(Err((code, why))) => {
@@ -149,6 +152,20 @@ fn tell_packages(
     Ok(shown.flatten())
 }
 
+/// The packages by their paths; none where they share bytes, since opening each could take for ever.
+fn members<'z>(zip: &'z Zip<'_>) -> BTreeMap<String, Member<'z>> {
+    if zip.faults().iter().any(|fault| matches!(fault, Refusal::Overlap(_))) {
+        return BTreeMap::new();
+    }
+    let packages = zip.members().map(|member| (path_of(member.name), member));
+    packages.filter(|(path, _)| is_package(path)).collect()
+}
+
+/// Whether a path in lower case is named as a package is.
+fn is_package(path: &str) -> bool {
+    matches!(path.rsplit_once('.'), Some((_, "appx" | "msix")))
+}
+
 /// What is wrong with a package, and its code.
 type Fault = (Code, &'static str);
 
@@ -158,14 +175,15 @@ fn open(
     report: &mut Report,
     zip: &Zip<'_>,
     listed: &Element,
+    member: Option<Member<'_>>,
     is_first: bool,
 ) -> Result<Result<Option<Icon>, Fault>, Refusal> {
     let name = path(listed.attribute("FileName").unwrap_or_default());
-    if !matches!(name.rsplit_once('.'), Some((_, "appx" | "msix"))) {
+    if !is_package(&name) {
         return Ok(Err((PACKAGE_INVALID, "is named neither .appx nor .msix")));
     }
-    let Some(member) = zip.members().find(|member| path_of(member.name) == name) else {
-        return Ok(Err((PACKAGE_INVALID, "is not there")));
+    let Some(member) = member else {
+        return Ok(Err((PACKAGE_INVALID, "is not there, or listed twice")));
     };
     if !member.is_stored() {
         return Ok(Err((PACKAGE_INVALID, "is compressed a second time")));
