@@ -131,17 +131,17 @@ fn tell_packages(
         let name = package.attribute("FileName").unwrap_or_default();
         // Each is opened once.
         let member = members.remove(&path(name));
-        match open(subject, report, zip, package, member, shown.is_none()) {
+        match open(subject, report, zip, bundle, package, member, shown.is_none()) {
             Ok(Ok(icon)) if is_application(package) && shown.is_none() => shown = Some(icon),
             Ok(Ok(_)) => {}
             Ok(Err((code, why))) => {
                 let message = format!("Windows does not install the bundle: its package {name} {why}.");
-                report.error(code.0, message, code.1);
+                tell_once(report, code, message);
             }
             Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
             Err(refusal) => {
                 let message = format!("The package {name} in the bundle cannot be read. {refusal}");
-                report.error(PACKAGE_INVALID.0, message, PACKAGE_INVALID.1);
+                tell_once(report, PACKAGE_INVALID, message);
             }
         }
     }
@@ -150,6 +150,13 @@ fn tell_packages(
         report.warning(FLAT.0, message, FLAT.1);
     }
     Ok(shown.flatten())
+}
+
+/// Tells the first of a kind, since one of hundreds of packages is enough.
+fn tell_once(report: &mut Report, code: Code, message: String) {
+    if report.findings.iter().all(|finding| finding.code != code.0) {
+        report.error(code.0, message, code.1);
+    }
 }
 
 /// The packages by their paths; none where they share bytes, since opening each could take for ever.
@@ -174,6 +181,7 @@ fn open(
     subject: &Subject<'_>,
     report: &mut Report,
     zip: &Zip<'_>,
+    bundle: &Element,
     listed: &Element,
     member: Option<Member<'_>>,
     is_first: bool,
@@ -199,7 +207,7 @@ fn open(
     let section = zip.section(&member)?;
     let inner = Zip::open(&section, subject.budget)?;
     let package = read_manifest(&inner, b"AppxManifest.xml", subject.budget)?;
-    if let Some(fault) = difference(listed, &package) {
+    if let Some(fault) = difference(bundle, listed, &package) {
         return Ok(Err((PACKAGE_MISMATCH, fault)));
     }
     if !is_application(listed) || !is_first {
@@ -210,7 +218,7 @@ fn open(
 }
 
 /// In what a package differs from what the bundle says of it.
-fn difference(listed: &Element, package: &Element) -> Option<&'static str> {
+fn difference(bundle: &Element, listed: &Element, package: &Element) -> Option<&'static str> {
     let Some(identity) = identity(package) else {
         return Some("has no identity");
     };
@@ -220,7 +228,10 @@ fn difference(listed: &Element, package: &Element) -> Option<&'static str> {
     let is_resource = package
         .path(&["Properties", "ResourcePackage"])
         .is_some_and(|it| it.text.trim() == "true");
-    if own("Version") != listed.attribute("Version") {
+    let whole = |name: &str| bundle.child("Identity").and_then(|identity| identity.attribute(name));
+    if own("Name") != whole("Name") || own("Publisher") != whole("Publisher") {
+        Some("is of another app or publisher than the bundle")
+    } else if own("Version") != listed.attribute("Version") {
         Some("is of another version than the bundle says")
     } else if is_application(listed) && arch(own("ProcessorArchitecture")) != arch(listed.attribute("Architecture")) {
         Some("is for another processor than the bundle says")
