@@ -1,5 +1,7 @@
 //! Bundles of Windows app packages: one file for all processors and languages.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::msix::{
@@ -7,7 +9,7 @@ use super::msix::{
     tell_properties, tell_unreadable,
 };
 use super::{Marker, Otherwise, Row, block_map, msix_signature};
-use crate::archive::zip::Zip;
+use crate::archive::zip::{Member, Zip};
 use crate::parse::xml::Element;
 use crate::subject::Subject;
 use crate::{Format, Icon, Inspection, Refusal, Report};
@@ -55,13 +57,11 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         Err(refusal) => tell_unreadable(report, refusal)?,
     }
     let report = &mut inspection.report;
-    let files: Vec<String> = packages
+    let files: BTreeSet<String> = packages
         .iter()
         .filter_map(|package| Some(path(package.attribute("FileName")?)))
         .collect();
-    block_map::check(report, zip, subject.budget, &|path| {
-        files.iter().any(|file| file == path)
-    })?;
+    block_map::check(report, zip, subject.budget, &|path| files.contains(path))?;
     msix_signature::tell(subject, report, zip, publisher)
 }
 
@@ -118,6 +118,7 @@ fn tell_packages(
     zip: &Zip<'_>,
     bundle: &Element,
 ) -> Result<Option<Icon>, Refusal> {
+    let mut members = members(zip);
     let mut shown = None;
     let mut is_flat = false;
     for package in packages_of(bundle) {
@@ -128,17 +129,19 @@ fn tell_packages(
             continue;
         }
         let name = package.attribute("FileName").unwrap_or_default();
-        match open(subject, report, zip, package, shown.is_none()) {
+        // Each is opened once.
+        let member = members.remove(&path(name));
+        match open(subject, report, zip, bundle, package, member, shown.is_none()) {
             Ok(Ok(icon)) if is_application(package) && shown.is_none() => shown = Some(icon),
             Ok(Ok(_)) => {}
             Ok(Err((code, why))) => {
                 let message = format!("Windows does not install the bundle: its package {name} {why}.");
-                report.error(code.0, message, code.1);
+                tell_once(report, code, message);
             }
             Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
             Err(refusal) => {
                 let message = format!("The package {name} in the bundle cannot be read. {refusal}");
-                report.error(PACKAGE_INVALID.0, message, PACKAGE_INVALID.1);
+                tell_once(report, PACKAGE_INVALID, message);
             }
         }
     }
@@ -149,6 +152,27 @@ fn tell_packages(
     Ok(shown.flatten())
 }
 
+/// Tells the first of a kind, since one of hundreds of packages is enough.
+fn tell_once(report: &mut Report, code: Code, message: String) {
+    if report.findings.iter().all(|finding| finding.code != code.0) {
+        report.error(code.0, message, code.1);
+    }
+}
+
+/// The packages by their paths; none where they share bytes, since opening each could take for ever.
+fn members<'z>(zip: &'z Zip<'_>) -> BTreeMap<String, Member<'z>> {
+    if zip.faults().iter().any(|fault| matches!(fault, Refusal::Overlap(_))) {
+        return BTreeMap::new();
+    }
+    let packages = zip.members().map(|member| (path_of(member.name), member));
+    packages.filter(|(path, _)| is_package(path)).collect()
+}
+
+/// Whether a path in lower case is named as a package is.
+fn is_package(path: &str) -> bool {
+    matches!(path.rsplit_once('.'), Some((_, "appx" | "msix")))
+}
+
 /// What is wrong with a package, and its code.
 type Fault = (Code, &'static str);
 
@@ -157,15 +181,17 @@ fn open(
     subject: &Subject<'_>,
     report: &mut Report,
     zip: &Zip<'_>,
+    bundle: &Element,
     listed: &Element,
+    member: Option<Member<'_>>,
     is_first: bool,
 ) -> Result<Result<Option<Icon>, Fault>, Refusal> {
     let name = path(listed.attribute("FileName").unwrap_or_default());
-    if !matches!(name.rsplit_once('.'), Some((_, "appx" | "msix"))) {
+    if !is_package(&name) {
         return Ok(Err((PACKAGE_INVALID, "is named neither .appx nor .msix")));
     }
-    let Some(member) = zip.members().find(|member| path_of(member.name) == name) else {
-        return Ok(Err((PACKAGE_INVALID, "is not there")));
+    let Some(member) = member else {
+        return Ok(Err((PACKAGE_INVALID, "is not there, or listed twice")));
     };
     if !member.is_stored() {
         return Ok(Err((PACKAGE_INVALID, "is compressed a second time")));
@@ -181,7 +207,7 @@ fn open(
     let section = zip.section(&member)?;
     let inner = Zip::open(&section, subject.budget)?;
     let package = read_manifest(&inner, b"AppxManifest.xml", subject.budget)?;
-    if let Some(fault) = difference(listed, &package) {
+    if let Some(fault) = difference(bundle, listed, &package) {
         return Ok(Err((PACKAGE_MISMATCH, fault)));
     }
     if !is_application(listed) || !is_first {
@@ -192,7 +218,7 @@ fn open(
 }
 
 /// In what a package differs from what the bundle says of it.
-fn difference(listed: &Element, package: &Element) -> Option<&'static str> {
+fn difference(bundle: &Element, listed: &Element, package: &Element) -> Option<&'static str> {
     let Some(identity) = identity(package) else {
         return Some("has no identity");
     };
@@ -202,7 +228,10 @@ fn difference(listed: &Element, package: &Element) -> Option<&'static str> {
     let is_resource = package
         .path(&["Properties", "ResourcePackage"])
         .is_some_and(|it| it.text.trim() == "true");
-    if own("Version") != listed.attribute("Version") {
+    let whole = |name: &str| bundle.child("Identity").and_then(|identity| identity.attribute(name));
+    if own("Name") != whole("Name") || own("Publisher") != whole("Publisher") {
+        Some("is of another app or publisher than the bundle")
+    } else if own("Version") != listed.attribute("Version") {
         Some("is of another version than the bundle says")
     } else if is_application(listed) && arch(own("ProcessorArchitecture")) != arch(listed.attribute("Architecture")) {
         Some("is for another processor than the bundle says")

@@ -6,7 +6,8 @@ use sha2::digest::DynDigest;
 use super::msix::Code;
 use super::{block_map, signature};
 use crate::archive::zip::{Member, Zip};
-use crate::parse::authenticode::{Algorithm, Signature, hash_range};
+use crate::parse::authenticode::{Signature, hash_range};
+use crate::parse::hash::Hash;
 use crate::parse::little::{u16_at, u32_at, u64_at};
 use crate::parse::x509::Name;
 use crate::subject::Subject;
@@ -65,18 +66,17 @@ pub(super) fn tell(
     if let (Some(publisher), Some(certificate)) = (publisher, &signed.signer.certificate) {
         tell_publisher(report, publisher, &certificate.subject);
     }
-    let names: Vec<&str> = signed.algorithm.iter().map(|algorithm| algorithm.name).collect();
-    signature::tell_algorithms(report, &names);
-    let Some(algorithm) = signed.algorithm else {
+    signature::tell_signed(report, &[&signed]);
+    let Some(hash) = signed.hash else {
         return Ok(());
     };
     let package = Package {
         subject,
         zip,
         signature: member,
-        algorithm,
+        hash,
     };
-    let matches = package.has_digests(&signed)? && signed.is_of_its_digest() != Some(false);
+    let matches = package.has_digests(&signed)?;
     signature::tell_match(report, Some(matches));
     Ok(())
 }
@@ -86,13 +86,13 @@ struct Package<'p> {
     subject: &'p Subject<'p>,
     zip: &'p Zip<'p>,
     signature: Member<'p>,
-    algorithm: Algorithm,
+    hash: Hash,
 }
 
 impl Package<'_> {
     /// Whether the parts have the digests that are signed, each under its name.
     fn has_digests(&self, signed: &Signature<'_>) -> Result<bool, Refusal> {
-        let len = self.algorithm.hasher().output_size();
+        let len = self.hash.hasher().output_size();
         let Some(digests) = signed.digest.strip_prefix(DIGESTS) else {
             return Ok(false);
         };
@@ -101,7 +101,7 @@ impl Package<'_> {
             let Some((name, digest)) = part.split_at_checked(4).filter(|(_, digest)| digest.len() == len) else {
                 return Ok(false);
             };
-            let mut hasher = self.algorithm.hasher();
+            let mut hasher = self.hash.hasher();
             let is_there = match name {
                 b"AXPC" => self.hash_members(hasher.as_mut())?,
                 b"AXCD" => self.hash_directory(hasher.as_mut())?,

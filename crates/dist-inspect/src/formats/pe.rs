@@ -95,9 +95,10 @@ fn tell_resources(report: &mut Report, resources: &Resources<'_>, budget: &Budge
     }
 }
 
-/// Says that resources cannot be read, unless the file is cut short, which says it all.
+/// Says that resources cannot be read, once, and not of a file that is cut short, which says it all.
 fn tell_broken(report: &mut Report, what: &str, refusal: &Refusal) {
-    if report.findings.iter().any(|finding| finding.code == TRUNCATED.0) {
+    let told = [TRUNCATED.0, RESOURCES_BROKEN.0];
+    if report.findings.iter().any(|finding| told.contains(&&*finding.code)) {
         return;
     }
     let message = format!("Its {what} cannot be read, and Windows may not show it. {refusal}");

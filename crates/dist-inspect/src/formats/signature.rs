@@ -2,14 +2,15 @@
 
 use sha2::digest::DynDigest;
 
-use crate::parse::authenticode::{Algorithm, Signature};
+use crate::parse::authenticode::Signature;
 use crate::parse::date::rfc3339;
+use crate::parse::hash::Hash;
 use crate::parse::x509::Certificate;
 use crate::subject::Subject;
 use crate::{Refusal, Report};
 
 /// Makes the digest that a signature should have, with the algorithm that it names.
-pub(super) type Hash<'h> = &'h dyn Fn(&mut dyn DynDigest) -> Result<(), Refusal>;
+pub(super) type HashFile<'h> = &'h dyn Fn(&mut dyn DynDigest) -> Result<(), Refusal>;
 
 /// A code, and what to do about it.
 type Code = (&'static str, &'static str);
@@ -19,6 +20,10 @@ const MISSING: Code = (
     "Sign it with signtool, osslsigncode or jsign, and with a timestamp.",
 );
 const BROKEN: Code = ("authenticode.broken", "Sign it again, as the last step of the build.");
+const INVALID: Code = (
+    "authenticode.signature_invalid",
+    "Sign it again, and take care who had it since.",
+);
 const DIGEST_MISMATCH: Code = (
     "authenticode.digest_mismatch",
     "Sign it after the last change, and see that it is copied whole.",
@@ -45,22 +50,27 @@ pub(super) fn tell_none(report: &mut Report, consequence: &str) {
 
 /// Says what the signatures in `blob` are, and whether they are of the file that `hash` reads. One
 /// that cannot be read is a finding.
-pub(super) fn tell(subject: &Subject<'_>, report: &mut Report, blob: &[u8], hash: Hash<'_>) -> Result<(), Refusal> {
+pub(super) fn tell(
+    subject: &Subject<'_>,
+    report: &mut Report,
+    blob: &[u8],
+    hash_file: HashFile<'_>,
+) -> Result<(), Refusal> {
     report.set_flag("signed", Some(true));
     let Some(signature) = parse(report, blob) else {
         return Ok(());
     };
     tell_signer(subject, report, &signature);
     let nested = signature.nested().and_then(|nested| Signature::parse(nested).ok());
-    let mut names = Vec::new();
+    let signatures: Vec<_> = std::iter::once(&signature).chain(&nested).collect();
+    tell_signed(report, &signatures);
     let mut matches = None;
-    for one in [Some(&signature), nested.as_ref()].into_iter().flatten() {
-        let Some(algorithm) = one.algorithm else { continue };
-        names.push(algorithm.name);
-        let is_same = digest(algorithm, hash)? == one.digest && one.is_of_its_digest() != Some(false);
-        matches = Some(is_same && matches != Some(false));
+    for one in signatures {
+        let Some(hash) = one.hash else { continue };
+        let mut hasher = hash.hasher();
+        hash_file(hasher.as_mut())?;
+        matches = Some(one.digest == *hasher.finalize() && matches != Some(false));
     }
-    tell_algorithms(report, &names);
     tell_match(report, matches);
     Ok(())
 }
@@ -82,19 +92,41 @@ pub(super) fn tell_broken(report: &mut Report, refusal: &Refusal) {
     report.error(BROKEN.0, message, BROKEN.1);
 }
 
-fn digest(algorithm: Algorithm, hash: Hash<'_>) -> Result<Vec<u8>, Refusal> {
-    let mut hasher = algorithm.hasher();
-    hash(hasher.as_mut())?;
-    Ok(hasher.finalize().into_vec())
-}
-
-/// Says how the file is hashed, the first signature before one that stands beside it.
-pub(super) fn tell_algorithms(report: &mut Report, names: &[&str]) {
+/// Says how the file is hashed, the first signature before one that stands beside it, and whether
+/// they are made with the keys of their certificates.
+pub(super) fn tell_signed(report: &mut Report, signatures: &[&Signature<'_>]) {
+    let hashes: Vec<Hash> = signatures.iter().filter_map(|signature| signature.hash).collect();
+    let names: Vec<&str> = hashes.iter().copied().map(name).collect();
     report.set_text("digest_alg", names.first());
     report.set_list("digest_algs", names.iter().filter(|_| names.len() > 1));
-    if !names.is_empty() && names.iter().all(|name| *name == "SHA1") {
-        let message = "It is signed with SHA-1, which Windows no longer trusts.";
+    if !hashes.is_empty() && hashes.iter().all(|hash| matches!(hash, Hash::Md5 | Hash::Sha1)) {
+        let message = format!(
+            "It is signed with {}, which Windows no longer trusts.",
+            names.join(" and ")
+        );
         report.warning(WEAK_DIGEST.0, message, WEAK_DIGEST.1);
+    }
+    let checked: Vec<bool> = signatures
+        .iter()
+        .filter_map(|signature| signature.is_by_its_signer())
+        .collect();
+    let is_valid = checked.iter().all(|is_valid| *is_valid);
+    report.set_flag("signature_valid", (!checked.is_empty()).then_some(is_valid));
+    if !is_valid {
+        let message = "The certificate that it names did not make its signature, so that Windows does not trust it.";
+        report.error(INVALID.0, message, INVALID.1);
+    }
+}
+
+/// The name of a hash function as tools for Windows write it.
+fn name(hash: Hash) -> &'static str {
+    match hash {
+        Hash::Md5 => "MD5",
+        Hash::Sha1 => "SHA1",
+        Hash::Sha224 => "SHA224",
+        Hash::Sha256 => "SHA256",
+        Hash::Sha384 => "SHA384",
+        Hash::Sha512 => "SHA512",
     }
 }
 

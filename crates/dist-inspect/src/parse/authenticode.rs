@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
-use sha1::Sha1;
 use sha2::digest::DynDigest;
-use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::asn1::{malformed, tag};
 use super::cms::{SignedData, Signer};
+use super::hash::Hash;
 use super::little::{u16_at, u32_at};
 use super::pe::{Directory, Pe};
+use super::public_key::{Padding, PublicKey};
 use crate::source::Source;
 use crate::{Budget, Refusal};
 
@@ -18,55 +18,14 @@ use crate::{Budget, Refusal};
 const INDIRECT_DATA: &str = "1.3.6.1.4.1.311.2.1.4";
 /// A second signature, beside the first (`SPC_NESTED_SIGNATURE`).
 const NESTED: &str = "1.3.6.1.4.1.311.2.4.1";
+/// RSA with a random part (`RSASSA-PSS`).
+const PSS: &str = "1.2.840.113549.1.1.10";
 /// A certificate table's entry that is a signed message.
 const SIGNED_DATA: u16 = 2;
 /// How long a table of signatures may be, in bytes; some hide settings in it.
 const TABLE_BYTES: u64 = 32 << 20;
 /// How much is hashed at once.
 const READ: u64 = 256 << 10;
-
-/// A way to make digests.
-#[derive(Clone, Copy, Debug)]
-pub struct Algorithm {
-    /// Its name, as in `SHA256`.
-    pub name: &'static str,
-    oid: &'static str,
-    make: fn() -> Box<dyn DynDigest>,
-}
-
-static ALGORITHMS: [Algorithm; 4] = [
-    Algorithm {
-        name: "SHA1",
-        oid: "1.3.14.3.2.26",
-        make: || Box::new(Sha1::new()),
-    },
-    Algorithm {
-        name: "SHA256",
-        oid: "2.16.840.1.101.3.4.2.1",
-        make: || Box::new(Sha256::new()),
-    },
-    Algorithm {
-        name: "SHA384",
-        oid: "2.16.840.1.101.3.4.2.2",
-        make: || Box::new(Sha384::new()),
-    },
-    Algorithm {
-        name: "SHA512",
-        oid: "2.16.840.1.101.3.4.2.3",
-        make: || Box::new(Sha512::new()),
-    },
-];
-
-impl Algorithm {
-    fn of(oid: &str) -> Option<Self> {
-        ALGORITHMS.iter().find(|algorithm| algorithm.oid == oid).copied()
-    }
-
-    /// A digest of nothing yet.
-    pub fn hasher(&self) -> Box<dyn DynDigest> {
-        (self.make)()
-    }
-}
 
 /// A signature of a file.
 #[derive(Clone, Debug)]
@@ -75,8 +34,8 @@ pub struct Signature<'a> {
     pub message: SignedData<'a>,
     /// Who signed.
     pub signer: Signer<'a>,
-    /// How the file is hashed; `None` for a way that is not known here, as MD5.
-    pub algorithm: Option<Algorithm>,
+    /// How the file is hashed; `None` for a way that is not known here.
+    pub hash: Option<Hash>,
     /// The digest of the file, or several of its parts one after the other.
     pub digest: Vec<u8>,
 }
@@ -100,18 +59,27 @@ impl<'a> Signature<'a> {
         let signer = message.signers.first().cloned();
         Ok(Self {
             signer: signer.ok_or_else(|| malformed("nobody signed it"))?,
-            algorithm: oid.as_deref().and_then(Algorithm::of),
+            hash: oid.as_deref().and_then(Hash::of_oid),
             digest,
             message,
         })
     }
 
-    /// Whether what the signer signed is this digest; `None` where the way to hash is not known.
-    pub fn is_of_its_digest(&self) -> Option<bool> {
-        let mut hasher = Algorithm::of(&self.signer.digest_algorithm)?.hasher();
+    /// Whether the signer's certificate has the key with which the digest was signed; `None` where
+    /// there is no certificate, or its key or the way to sign is not known here.
+    pub fn is_by_its_signer(&self) -> Option<bool> {
+        let signer = &self.signer;
+        let hash = Hash::of_oid(&signer.digest_algorithm)?;
         // The contents alone, without tag and length, as PKCS#7 has it.
-        hasher.update(self.message.content?.contents);
-        Some(self.signer.message_digest()? == *hasher.finalize())
+        let digest = hash.digest(self.message.content?.contents);
+        let is_over_it = signer.message_digest()? == digest;
+        let key = PublicKey::parse(signer.certificate.as_ref()?.public_key).ok()?;
+        let padding = if signer.signature_algorithm == PSS {
+            Padding::Pss
+        } else {
+            Padding::Pkcs1
+        };
+        Some(is_over_it && key.verifies(padding, hash, &signer.signed_bytes()?, &signer.signature))
     }
 
     /// The signature that stands beside it, if there is one, whole.
@@ -222,6 +190,5 @@ mod tests {
     #[test]
     fn a_message_that_signs_no_file_is_refused() {
         assert!(matches!(Signature::parse(b"\x30\x00"), Err(Refusal::Malformed { .. })));
-        assert!(Algorithm::of("1.2.840.113549.2.5").is_none());
     }
 }

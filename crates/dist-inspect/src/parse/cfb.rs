@@ -22,6 +22,8 @@ const ENTRY: usize = 128;
 const TABLE_BYTES: u64 = 64 << 20;
 /// The sectors of small streams.
 const MINI: u64 = 64;
+/// How many times everything may be read.
+const PASSES: u64 = 16;
 /// How much is read at once, in bytes.
 const READ: u64 = 256 << 10;
 
@@ -40,7 +42,8 @@ pub struct CompoundFile<'a> {
     /// The sectors in which the small ones are.
     mini_sectors: Vec<u32>,
     entries: Vec<Entry>,
-    /// How many sectors may still be followed; streams that share some would be endless work.
+    /// How many sectors and entries may still be followed; streams that share some would be endless
+    /// work.
     left: Cell<u64>,
 }
 
@@ -111,7 +114,7 @@ impl<'a> CompoundFile<'a> {
             mini_next: Vec::new(),
             mini_sectors: Vec::new(),
             entries: Vec::new(),
-            left: Cell::new(source.len() / MINI + 1),
+            left: Cell::new((source.len() / MINI + 1) * PASSES),
         };
         file.read_table(&header)?;
         file.check_end()?;
@@ -147,7 +150,7 @@ impl<'a> CompoundFile<'a> {
             if place == NONE {
                 continue;
             }
-            self.budget.step()?;
+            self.follow()?;
             let entry = usize::try_from(place).ok().and_then(|place| self.entries.get(place));
             let entry = entry.ok_or_else(|| malformed("its directory names an entry that is not there"))?;
             found.push(entry);
@@ -244,10 +247,10 @@ impl<'a> CompoundFile<'a> {
         let mut sectors = Vec::new();
         let mut sector = start;
         while sector < LAST_SECTOR {
-            self.budget.step()?;
-            let left = self.left.get().checked_sub(1);
-            self.left
-                .set(left.ok_or_else(|| malformed("its sectors go in a circle, or are of several streams"))?);
+            self.follow()?;
+            if sectors.len() >= table.len() {
+                return Err(malformed("a chain of sectors goes in a circle"));
+            }
             sectors.push(sector);
             let next = usize::try_from(sector).ok().and_then(|sector| table.get(sector));
             sector = *next.ok_or_else(|| malformed("a chain names a sector that is not there"))?;
@@ -256,6 +259,13 @@ impl<'a> CompoundFile<'a> {
             return Err(malformed("a chain of sectors has no end"));
         }
         Ok(sectors)
+    }
+
+    fn follow(&self) -> Result<(), Refusal> {
+        let left = self.left.get().checked_sub(1);
+        let circle = || malformed("its streams or folders are in each other");
+        self.left.set(left.ok_or_else(circle)?);
+        self.budget.step()
     }
 
     /// The table of sectors, whose own sectors are listed in the header and in further sectors.

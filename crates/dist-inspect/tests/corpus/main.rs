@@ -56,6 +56,9 @@ fn main() {
         count_not_compared(at, fixtures);
         Ok(())
     }));
+    trials.push(Trial::test("forged Authenticode signatures fail", || {
+        windows::check_forgeries(at)
+    }));
     trials.extend(fixtures.iter().flat_map(|fixture| {
         [
             Trial::test(fixture.path.clone(), move || check(at, fixture)),

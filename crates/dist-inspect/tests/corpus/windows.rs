@@ -1,10 +1,14 @@
 //! The facts of Windows programs and packages.
 
-use dist_inspect::{Format, Inspection, Verdict};
+use std::path::Path;
+
+use dist_inspect::{Format, Inspection, Verdict, inspect};
+use libtest_mimic::Failed;
 use serde_json::Value;
 
 use crate::compare::Comparison::{self, Agrees, NotCompared};
 use crate::compare::{Judge, archs, same, verdict};
+use crate::{context, ensure};
 
 /// Who knows them.
 pub static JUDGE: Judge = Judge {
@@ -33,6 +37,30 @@ pub static JUDGE: Judge = Judge {
     ],
     is_complete: true,
 };
+
+/// A signed program, and how far from its end its signature has a byte.
+const SIGNED: (&str, usize) = ("windows/relic-WindowsFormsApplication1.exe", 40);
+
+/// Changes one byte of a signature, and one of what is signed.
+pub fn check_forgeries(folder: &Path) -> Result<(), Failed> {
+    let (path, from_end) = SIGNED;
+    let bytes = std::fs::read(folder.join(path))?;
+    let codes = |place: usize| {
+        let mut forged = bytes.clone();
+        forged[place] ^= 1;
+        let found = inspect(&forged, path, &context()).unwrap().report.findings;
+        found
+            .into_iter()
+            .map(|finding| finding.code)
+            .filter(|code| *code != "authenticode.expired")
+            .collect::<Vec<_>>()
+    };
+    let (signature, program) = (codes(bytes.len() - from_end), codes(0x400));
+    ensure(signature == ["authenticode.signature_invalid"], || {
+        format!("{signature:?}")
+    })?;
+    ensure(program == ["authenticode.digest_mismatch"], || format!("{program:?}"))
+}
 
 fn compare(key: &str, expected: &Value, found: &Inspection) -> Option<Comparison> {
     match found.report.format {

@@ -1,0 +1,178 @@
+//! Small packages for Windows made here: what they tell, and what is said of those that lie.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dist_inspect::{Context, Format, Report, Severity, inspect};
+use dist_model::Platform;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+const MANIFEST: &str = r#"<Package xmlns="http://schemas.microsoft.com/appx/manifest/foundation/windows10">
+  <Identity Name="Acme" Publisher="CN=Acme" Version="2.4.0.0" ProcessorArchitecture="x64"/>
+  <Properties><DisplayName>Acme</DisplayName><Logo>Assets\\Logo.png</Logo></Properties>
+  <Dependencies><TargetDeviceFamily Name="Windows.Desktop" MinVersion="10.0.17763.0"/></Dependencies>
+  <Capabilities><Capability Name="internetClient"/></Capabilities>
+</Package>"#;
+
+/// A file of two blocks.
+static DATA: [u8; 70_000] = [7; 70_000];
+
+fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for (name, contents) in members {
+        let (mut entry, config) = archive.new_file(name).start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(contents).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
+    archive.finish().unwrap();
+    bytes
+}
+
+/// The block map of some files, in blocks as Windows has them.
+fn block_map(files: &[(&str, &[u8])]) -> String {
+    let hash = |block: &[u8]| format!(r#"<Block Hash="{}"/>"#, STANDARD.encode(Sha256::digest(block)));
+    let file = |(name, contents): &(&str, &[u8])| {
+        let blocks: String = contents.chunks(64 << 10).map(hash).collect();
+        format!(r#"<File Name="{name}" Size="{}">{blocks}</File>"#, contents.len())
+    };
+    let files: String = files.iter().map(file).collect();
+    let method = "http://www.w3.org/2001/04/xmlenc#sha256";
+    format!(
+        r#"<BlockMap xmlns="http://schemas.microsoft.com/appx/2010/blockmap" HashMethod="{method}">{files}</BlockMap>"#
+    )
+}
+
+fn look(name: &str, bytes: &[u8]) -> Report {
+    inspect(&bytes, name, &Context::default()).unwrap().report
+}
+
+fn errors(report: &Report) -> Vec<&str> {
+    let errors = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    errors.map(|finding| finding.code).collect()
+}
+
+/// A package of a file, with this block map.
+fn package(map: &str) -> Report {
+    let members: [(&str, &[u8]); 4] = [
+        ("Assets/My%20Data.bin", &DATA),
+        ("AppxManifest.xml", MANIFEST.as_bytes()),
+        ("AppxBlockMap.xml", map.as_bytes()),
+        ("[Content_Types].xml", b"<Types/>"),
+    ];
+    look("acme.msix", &zip(&members))
+}
+
+#[test]
+fn a_package_tells_its_identity() {
+    let map = block_map(&[
+        ("Assets\\My Data.bin", &DATA),
+        ("AppxManifest.xml", MANIFEST.as_bytes()),
+    ]);
+    let report = package(&map);
+    assert!(errors(&report).is_empty(), "{report:?}");
+    let facts = [
+        ("app_id", json!("Acme")),
+        ("version", json!("2.4.0.0")),
+        ("publisher", json!("CN=Acme")),
+        ("archs", json!(["x86_64"])),
+        ("min_os", json!("10.0.17763.0")),
+        ("capabilities", json!(["internetClient"])),
+        ("signed", json!(false)),
+    ];
+    for (key, value) in facts {
+        assert_eq!(report.facts.get(key), Some(&value), "{key}");
+    }
+}
+
+#[test]
+fn a_block_map_that_does_not_fit_fails() {
+    let manifest = ("AppxManifest.xml", MANIFEST.as_bytes());
+    let data: (&str, &[u8]) = ("Assets\\My Data.bin", &DATA);
+    let mut changed = DATA.to_vec();
+    changed[69_999] = 8;
+    let cases = [
+        ("a file is missing", block_map(&[manifest])),
+        ("a file is not there", block_map(&[manifest, data, ("x", b"")])),
+        ("other bytes", block_map(&[manifest, (data.0, &changed)])),
+        ("another size", block_map(&[manifest, (data.0, &changed[..65_536])])),
+        ("itself", block_map(&[manifest, data, ("AppxBlockMap.xml", b"")])),
+    ];
+    for (case, map) in cases {
+        assert_eq!(errors(&package(&map)), ["msix.block_map_mismatch"], "{case}");
+    }
+    for map in ["<BlockMap/>".to_owned(), block_map(&[data, data]), String::new()] {
+        assert_eq!(errors(&package(&map)), ["msix.block_map_invalid"], "{map}");
+    }
+}
+
+/// The headers of a program for 64 bits, without sections.
+fn program() -> Vec<u8> {
+    let mut bytes = vec![0; 512];
+    let parts: [(usize, &[u8]); 6] = [
+        (0, b"MZ"),
+        (0x3C, &[0x80]),
+        (0x80, b"PE\0\0\x64\x86"),
+        (0x94, &[240]),
+        (0x98, &[0x0B, 0x02]),
+        (0xDC, &[3]),
+    ];
+    for (offset, part) in parts {
+        bytes[offset..offset + part.len()].copy_from_slice(part);
+    }
+    bytes
+}
+
+#[test]
+fn a_zip_is_what_its_program_is() {
+    let program = program();
+    let report = look(
+        "acme.zip",
+        &zip(&[("acme/bin/acme.exe", &program), ("acme/README", b"")]),
+    );
+    assert_eq!((report.format, report.platform), (Format::Zip, Some(Platform::Windows)));
+    assert_eq!(report.facts["main_exe"], "acme/bin/acme.exe");
+    assert_eq!(report.arch.as_deref(), Some("x86_64"));
+    let both = zip(&[("acme.exe", &program), ("acme", b"\x7FELF\x02\x01")]);
+    assert_eq!(look("acme.zip", &both).platform, None);
+    assert_eq!(look("acme-linux.zip", &both).platform, Some(Platform::Linux));
+}
+
+#[test]
+fn an_update_tells_its_nuspec() {
+    let nuspec =
+        b"<package><metadata><id>Acme</id><version>2.4.0</version><authors>Acme Inc.</authors></metadata></package>";
+    let report = look(
+        "acme.nupkg",
+        &zip(&[("acme.nuspec", nuspec), ("lib/net45/Acme.exe", &program())]),
+    );
+    assert!(errors(&report).is_empty(), "{report:?}");
+    assert_eq!(
+        (&report.facts["app_id"], &report.facts["version"]),
+        (&json!("Acme"), &json!("2.4.0"))
+    );
+    assert_eq!(report.facts["squirrel"], "full");
+    let report = look("acme.nupkg", &zip(&[("acme.nuspec", b"<package/>")]));
+    assert_eq!(errors(&report), ["nupkg.nuspec_invalid"]);
+}
+
+#[test]
+fn a_program_that_ends_too_early_fails() {
+    let mut program = program();
+    // One section, of 512 bytes from the end.
+    program[0x86] = 1;
+    program[0x188 + 17] = 2;
+    program[0x188 + 21] = 2;
+    assert_eq!(errors(&look("acme.exe", &program)), ["pe.truncated"]);
+    program[0x98] = 0;
+    assert_eq!(errors(&look("acme.exe", &program)), ["pe.not_loadable", "pe.truncated"]);
+}
