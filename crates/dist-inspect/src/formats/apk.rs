@@ -66,6 +66,17 @@ pub(super) fn describe_zip(
     manifest.describe(report)?;
     manifest.warn(report)?;
     check_start(source, report)?;
+    if zip
+        .faults()
+        .iter()
+        .any(|fault| matches!(fault, Refusal::DuplicateName { is_same: true, .. }))
+    {
+        report.error(
+            DUPLICATE.0,
+            "It has a member twice, so that no Android installs it.",
+            DUPLICATE.1,
+        );
+    }
     signature::describe(source, zip, &manifest, budget, report)?;
     let files = Files {
         zip,
@@ -92,6 +103,7 @@ fn check_start(source: &dyn Source, report: &mut Report) -> Result<(), Refusal> 
 }
 
 const JANUS: (&str, &str) = ("apk.janus", "Do not install it; take the package from your own build.");
+const DUPLICATE: (&str, &str) = ("apk.duplicate_member", "Pack every file once.");
 const LEADING_BYTES: (&str, &str) = (
     "apk.leading_bytes",
     "Publish the file that the build made, and put nothing before it.",

@@ -1,6 +1,7 @@
 //! The facts of Android apps.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 
 use dist_inspect::archive::zip::Zip;
@@ -13,6 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::compare::{Comparison, Judge, archs, same, verdict};
+use crate::ensure;
 
 /// Who knows them.
 pub static JUDGE: Judge = Judge {
@@ -127,7 +129,7 @@ fn verifies(key: &str, expected: &Value, found: &Inspection) -> Comparison {
         .report
         .findings
         .iter()
-        .any(|finding| finding.code == "apk.no_v1_signature");
+        .any(|finding| matches!(finding.code, "apk.no_v1_signature" | "apk.new_v1_signature"));
     let holds = ours.is_some_and(|ours| ours == true) && (key == "apksigner_verifies_min_sdk_30" || !lacks_v1);
     verdict(*expected == holds, expected, ours)
 }
@@ -174,7 +176,73 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
             whole.map_err(|error| error.to_string().into())
         })
     };
-    cases.into_iter().map(trial).collect()
+    let sets = Trial::test("sets of splits are told by their base", move || check_sets(folder));
+    cases.into_iter().map(trial).chain([sets]).collect()
+}
+
+/// A member's path and contents.
+type Member<'a> = (&'a str, &'a [u8]);
+
+/// Sets as bundletool and others make them, of a real package.
+fn check_sets(folder: &Path) -> Result<(), Failed> {
+    let base = std::fs::read(folder.join("android/apksig-golden-aligned-v2v3-out.apk"))?;
+    let (base, no_split): (&[u8], &[u8]) = (&base, b"");
+    let cases: [(&str, &[Member<'_>], Format, &str); 4] = [
+        (
+            "a.apks",
+            &[
+                ("toc.pb", b""),
+                ("splits/base-arm64_v8a.apk", no_split),
+                ("splits/base-master.apk", base),
+            ],
+            Format::Apks,
+            r#"["arm64"]"#,
+        ),
+        (
+            "a.apks",
+            &[("toc.pb", b""), ("universal.apk", base)],
+            Format::Apks,
+            r#"["arm"]"#,
+        ),
+        (
+            "a.xapk",
+            &[
+                ("manifest.json", b"{}"),
+                ("config.x86_64.apk", no_split),
+                ("com.acme.apk", base),
+            ],
+            Format::Xapk,
+            r#"["x86_64"]"#,
+        ),
+        ("a.apks", &[("toc.pb", b"")], Format::Apks, "null"),
+    ];
+    for (name, members, format, archs) in cases {
+        let set = stored(members)?;
+        let report = inspect(&set, name, &Context::default())?.report;
+        let has_base = members.iter().any(|(_, bytes)| !bytes.is_empty() && *bytes != b"{}");
+        let is_told = report.facts.get("app_id").and_then(Value::as_str) == Some("android.appsecurity.cts.tinyapp");
+        let found = report.facts.get("archs").unwrap_or(&Value::Null).to_string();
+        let holds = report.format == format && is_told == has_base && found == archs;
+        ensure(holds && (report.verdict != Verdict::Failed) == has_base, || {
+            format!("{name}: {report:#?}")
+        })?;
+    }
+    Ok(())
+}
+
+/// A zip of members that are not compressed.
+fn stored(members: &[Member<'_>]) -> Result<Vec<u8>, Failed> {
+    let mut bytes = Vec::new();
+    let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
+    for (name, contents) in members {
+        let (mut entry, config) = archive.new_file(name).start()?;
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(contents)?;
+        let (_, descriptor) = writer.finish()?;
+        entry.finish(descriptor)?;
+    }
+    archive.finish()?;
+    Ok(bytes)
 }
 
 type Parser = fn(&[u8]);

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::manifest::Manifest;
-use super::v1;
+use super::v1::{self, Jar};
 use super::v2::{self, Signer};
 use crate::archive::zip::Zip;
 use crate::parse::signing_block::SigningBlock;
@@ -53,7 +53,7 @@ impl From<std::io::Error> for Fault {
 /// The signatures of a package that some device looks at.
 #[derive(Default)]
 struct Signatures {
-    v1: Option<Vec<Vec<u8>>>,
+    v1: Option<Jar>,
     v2: Option<Vec<Signer>>,
     v3: Option<Vec<Signer>>,
     v31: Option<Vec<Signer>>,
@@ -107,7 +107,7 @@ impl Signatures {
             .filter_map(|(scheme, is_there)| is_there.then_some(scheme))
             .collect();
         if min_sdk < ANDROID_7 || newer.is_empty() {
-            found.v1 = v1::verify(zip, min_sdk, &newer)?.map(|jar| jar.certificates);
+            found.v1 = v1::verify(zip, min_sdk, &newer)?;
         }
         found.check_signers()?;
         Ok(found)
@@ -119,12 +119,13 @@ impl Signatures {
             .v2
             .as_ref()
             .map(|signers| signers.iter().map(|signer| &signer.certificate).collect());
-        if let (Some(v1), Some(v2)) = (&self.v1, &by_v2)
+        let by_v1 = self.v1.as_ref().map(|jar| &jar.certificates);
+        if let (Some(v1), Some(v2)) = (by_v1, &by_v2)
             && (v1.len() != v2.len() || !v1.iter().all(|certificate| v2.contains(&certificate)))
         {
             return Err(Fault::broken("its v1 and v2 signatures are of different signers"));
         }
-        let old = by_v2.or_else(|| self.v1.as_ref().map(|v1| v1.iter().collect()));
+        let old = by_v2.or_else(|| by_v1.map(|v1| v1.iter().collect()));
         if let (Some(old), Some(v3)) = (old, &self.v3) {
             let is_successor = |signer: &Signer| old.iter().all(|certificate| signer.lineage.contains(certificate));
             if !v3.iter().all(is_successor) {
@@ -146,7 +147,7 @@ impl Signatures {
                 signers.sort_by_key(|signer| std::cmp::Reverse(signer.min_sdk));
                 signers.into_iter().map(|signer| &signer.certificate).collect()
             }
-            None => self.v1.iter().flatten().collect(),
+            None => self.v1.iter().flat_map(|jar| &jar.certificates).collect(),
         }
     }
 
@@ -181,6 +182,12 @@ impl Signatures {
                 "It has no v1 signature: Android 6 and older refuse to install it, which it is for by minSdkVersion {min_sdk}."
             );
             report.warning(NO_V1.0, message, NO_V1.1);
+        }
+        if let Some(known) = self.v1.as_ref().map(|jar| jar.min_sdk).filter(|known| *known > min_sdk) {
+            let message = format!(
+                "Its v1 signature is of an algorithm that is known from SDK {known} on: older Androids refuse to install it, which it is for by minSdkVersion {min_sdk}."
+            );
+            report.warning(NEW_V1.0, message, NEW_V1.1);
         }
         if !is_new && target_sdk >= TARGET_11 {
             let message = format!(
@@ -218,6 +225,10 @@ const UNSIGNED: (&str, &str) = ("apk.unsigned", "Sign it with apksigner.");
 const NO_V1: (&str, &str) = (
     "apk.no_v1_signature",
     "Sign it with v1, too, or raise minSdkVersion to 24.",
+);
+const NEW_V1: (&str, &str) = (
+    "apk.new_v1_signature",
+    "Raise minSdkVersion, or let apksigner choose the algorithm.",
 );
 const ONLY_V1: (&str, &str) = ("apk.only_v1_signature", "Sign it with apksigner, which adds v2 and v3.");
 const DEBUG_KEY: (&str, &str) = ("apk.debug_key", "Sign releases with a key of their own.");

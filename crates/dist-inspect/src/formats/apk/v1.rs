@@ -33,6 +33,8 @@ pub(in crate::formats) struct Jar {
     pub(in crate::formats) certificates: Vec<Vec<u8>>,
     /// Whether something in the chain from signature to entry hangs on MD5 or SHA-1.
     pub(in crate::formats) is_weak: bool,
+    /// From which Android on its algorithms are known.
+    pub(super) min_sdk: u32,
 }
 
 /// A manifest's sections, by the names of their entries.
@@ -56,7 +58,7 @@ pub(in crate::formats) fn verify(zip: &Zip<'_>, min_sdk: u32, found: &[u32]) -> 
         return Ok(None);
     };
     let manifest = read_manifest(zip, &manifest)?;
-    let mut is_weak = false;
+    let (mut is_weak, mut since) = (false, 0);
     let mut signed = Vec::new();
     for block in blocks {
         let name = block
@@ -71,8 +73,9 @@ pub(in crate::formats) fn verify(zip: &Zip<'_>, min_sdk: u32, found: &[u32]) -> 
             return Err(Fault::broken(format!("it has more than {SIGNERS} v1 signatures")));
         }
         let file = read(zip, &file)?;
-        let (certificate, hash) = verify_block(&read(zip, &block)?, &file, min_sdk)?;
+        let (certificate, hash, known_since) = verify_block(&read(zip, &block)?, &file, min_sdk)?;
         is_weak |= hash < Hash::Sha224;
+        since = since.max(known_since);
         let entries = verify_file(&file, &manifest, min_sdk, found)?;
         signed.push(Signed { certificate, entries });
     }
@@ -81,7 +84,11 @@ pub(in crate::formats) fn verify(zip: &Zip<'_>, min_sdk: u32, found: &[u32]) -> 
     }
     is_weak |= verify_entries(zip, &manifest, &signed, min_sdk)?;
     let certificates = signed.into_iter().map(|signed| signed.certificate).collect();
-    Ok(Some(Jar { certificates, is_weak }))
+    Ok(Some(Jar {
+        certificates,
+        is_weak,
+        min_sdk: since,
+    }))
 }
 
 /// Whether a member is a signature.
@@ -128,9 +135,9 @@ fn read_manifest(zip: &Zip<'_>, member: &Member<'_>) -> Result<Manifest, Fault> 
     Ok(Manifest { bytes, main, entries })
 }
 
-/// Whether a signature is one of `file`; the signer's certificate, and the hash that it is made
-/// with.
-fn verify_block(block: &[u8], file: &[u8], min_sdk: u32) -> Result<(Vec<u8>, Hash), Fault> {
+/// Whether a signature is one of `file`; the signer's certificate, the hash that it is made with,
+/// and from which Android on that is known.
+fn verify_block(block: &[u8], file: &[u8], min_sdk: u32) -> Result<(Vec<u8>, Hash, u32), Fault> {
     let message = SignedData::parse(block)?;
     let tried = if min_sdk < ANY_SIGNER { 1 } else { SIGNERS };
     let signed = message
@@ -141,7 +148,7 @@ fn verify_block(block: &[u8], file: &[u8], min_sdk: u32) -> Result<(Vec<u8>, Has
     signed.ok_or_else(|| Fault::broken("a v1 signature is not one of its file"))
 }
 
-fn verify_signer(signer: &Signer<'_>, file: &[u8]) -> Option<(Vec<u8>, Hash)> {
+fn verify_signer(signer: &Signer<'_>, file: &[u8]) -> Option<(Vec<u8>, Hash, u32)> {
     let hash = Hash::of_oid(&signer.digest_algorithm)?;
     // The algorithm of the signature may be that of the key alone.
     let signing_hash = Hash::of_oid(&signer.signature_algorithm).unwrap_or(hash);
@@ -153,7 +160,12 @@ fn verify_signer(signer: &Signer<'_>, file: &[u8]) -> Option<(Vec<u8>, Hash)> {
     }
     let message = attributes.as_deref().unwrap_or(file);
     let holds = key.verifies(Padding::Pkcs1, signing_hash, message, &signer.signature);
-    holds.then(|| (certificate.raw.to_vec(), hash.min(signing_hash)))
+    let min_sdk = match key {
+        PublicKey::Rsa(..) | PublicKey::Dsa(..) if hash <= Hash::Sha1 => 0,
+        PublicKey::Rsa(..) | PublicKey::Ec(..) => 18,
+        PublicKey::Dsa(..) => 21,
+    };
+    holds.then(|| (certificate.raw.to_vec(), hash.min(signing_hash), min_sdk))
 }
 
 /// Whether a signature file fits the manifest; the entries that it signs.
