@@ -112,8 +112,20 @@ fn describe_volume(
 ) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     report.set_text("file_system", Some(volume.system.as_str()));
-    if mac_app::app(volume).is_some() {
-        return mac_app::describe(volume, has_ticket, subject, inspection);
+    if let Some(app) = mac_app::app(volume) {
+        let info = [&app, &b"/Contents/Info.plist"[..]].concat();
+        if !volume.files.get(&info).is_some_and(|file| file.is_packed) {
+            return mac_app::describe(volume, has_ticket, subject, inspection);
+        }
+        report.info(
+            "dmg.packed_files",
+            format!(
+                "The file system keeps {} in a packed form, so that it was not looked at.",
+                shown(&app)
+            ),
+            "See yourself that it is what it should be.",
+        );
+        return Ok(());
     }
     let is_package = |path: &&[u8]| path.ends_with(b".pkg") || path.ends_with(b".mpkg/");
     match volume.paths().find(is_package) {

@@ -18,7 +18,7 @@ use libtest_mimic::{Failed, Trial};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::context;
+use crate::{context, ensure};
 
 /// How many mutants there are of each.
 const CASES: u32 = 80;
@@ -68,7 +68,42 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
             mutate(&pieces(folder).ok_or("there are no such bytes")?, read)
         })
     };
-    kinds.into_iter().map(trial).collect()
+    let mut trials: Vec<Trial> = kinds.into_iter().map(trial).collect();
+    trials.push(Trial::test(
+        "an app that was changed after it was signed is told",
+        || change_signed(folder),
+    ));
+    trials
+}
+
+/// Packs a signed app again as it is, and with another list of its own.
+fn change_signed(folder: &Path) -> Result<(), Failed> {
+    let bytes = std::fs::read(folder.join("macos/sparkle-DevSignedApp.zip"))?;
+    let budget = budget();
+    let zip = Zip::open(&bytes, &budget).map_err(|refusal| refusal.to_string())?;
+    let mut is_broken = Vec::new();
+    for change in [("1.0", "1.0"), ("<string>1.0</string>", "<string>9.0</string>")] {
+        let mut packed = Vec::new();
+        let mut archive = rawzip::ZipArchiveWriter::new(&mut packed);
+        for member in zip.members().filter(|member| !member.is_folder()) {
+            let name = String::from_utf8_lossy(member.name);
+            let mut contents = zip.read(&member, 1 << 20).map_err(|refusal| refusal.to_string())?;
+            if name == "DevSignedApp.app/Contents/Info.plist" {
+                contents = String::from_utf8_lossy(&contents)
+                    .replace(change.0, change.1)
+                    .into_bytes();
+            }
+            let (mut entry, config) = archive.new_file(&name).start()?;
+            let mut writer = config.wrap(&mut entry);
+            writer.write_all(&contents)?;
+            let (_, descriptor) = writer.finish()?;
+            entry.finish(descriptor)?;
+        }
+        archive.finish()?;
+        let report = inspect(&packed, "a.zip", &context())?.report;
+        is_broken.push(report.findings.iter().any(|finding| finding.code == "signature.broken"));
+    }
+    ensure(is_broken == [false, true], || format!("broken: {is_broken:?}"))
 }
 
 /// Reads mutants of `bytes`: some changed, and now and then cut, or with something put in between.
