@@ -18,7 +18,7 @@ fn look(name: &str, bytes: &[u8]) -> Report {
 }
 
 fn codes(report: &Report) -> Vec<&str> {
-    report.findings.iter().map(|finding| finding.code).collect()
+    report.findings.iter().map(|finding| &*finding.code).collect()
 }
 
 /// A zip of stored members.
@@ -115,7 +115,7 @@ fn an_app_that_no_device_installs_fails() {
             .iter()
             .filter(|finding| finding.severity == Severity::Error);
         assert_eq!(
-            errors.map(|finding| finding.code).collect::<Vec<_>>(),
+            errors.map(|finding| &*finding.code).collect::<Vec<_>>(),
             [code],
             "{report:?}"
         );

@@ -58,7 +58,7 @@ fn errors(report: &Report) -> Vec<&str> {
         .findings
         .iter()
         .filter(|finding| finding.severity == Severity::Error);
-    errors.map(|finding| finding.code).collect()
+    errors.map(|finding| &*finding.code).collect()
 }
 
 /// A package of a file, with this block map.

@@ -129,7 +129,7 @@ fn verifies(key: &str, expected: &Value, found: &Inspection) -> Comparison {
         .report
         .findings
         .iter()
-        .any(|finding| matches!(finding.code, "apk.no_v1_signature" | "apk.new_v1_signature"));
+        .any(|finding| matches!(&*finding.code, "apk.no_v1_signature" | "apk.new_v1_signature"));
     let holds = ours.is_some_and(|ours| ours == true) && (key == "apksigner_verifies_min_sdk_30" || !lacks_v1);
     verdict(*expected == holds, expected, ours)
 }
