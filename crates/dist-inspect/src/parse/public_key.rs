@@ -196,3 +196,71 @@ fn ecdsa(curve: Curve, point: &[u8], digest: &[u8], signature: &[u8]) -> Option<
         Curve::P521 => verify!(p521, 66),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &[u8] = b"a message that is signed";
+
+    /// Keys of 1024 and 1025 bits, of which the latter's last byte is nearly empty, and signatures
+    /// by OpenSSL.
+    const PSS: [(&str, &str); 2] = [
+        (
+            "30819f300d06092a864886f70d010101050003818d0030818902818100c0c6612f104d59818f63bacfd063d7bb767040\
+         eb49f8a598ba7941ad3870655581f03e51bd03d1bc9ee0665dc921bd45dd38e704722224cd44bd474067ebbb467ec8c5\
+         0b3a9606917436f09852c06bb374c0d16b995c2f5641d9d91e79db5025fa18bfd67f7a10e5ddf44596eaaeda452f0a13\
+         3b17a9c37bc3ccd968410d8ea50203010001",
+            "31c5062d237b72eed51c5c32af7c2ea1f1eca913d6bccd6edc7d5edf4d7ddd2f7bf51de58c6d28b783a9d6b45e44dc42\
+         86455564192176ee4e18661b9c0bca3b8b19c51ccca4d99278f1d14a00f3566096d519391a55315c7a8bf72b1a41776e\
+         e11369e9af874c0dd4884824aad2333c529a6cf32eed6e94b71f6c661a8ebb4b",
+        ),
+        (
+            "30819f300d06092a864886f70d010101050003818d0030818902818101e351db20b346e594232ebbdec3974b86d89bb4\
+         07273aba51761d245383325f8b9423de770c1e5aff0f499f5fd25d2902ca4eeb5ff4aac71bc3f14b6f6cca57c15d52a1\
+         beb7623fa4f0e49badd915865fe2c0be9b68ce76288a80d4a232bd19d738972869db72ef6a5012da7735383647ec5284\
+         c3ce22364965f44a3fbe63b9cd0203010001",
+            "000a6a745fde4477cd9b344a1c06af74974ca5d0f847452fea4c36e909a028cdd7a5925b4e00dd4ff517778684a88fa0\
+         a39f734399d5fe2d35c64d9768aebdffe209479beecafb0eca687b3c86d304707b08313c973daac85489977d108da8f3\
+         08f0696501a12a2aa095030774fb97f7110ab6dc6dbbde064c11f7ff31892a9343",
+        ),
+    ];
+    const PKCS1: &str = "0182944d3cb236a23fe56f26fc689b297cdc19eba4502b670fbf6cdb2e8c0b3e8af700e1f9474ea753ab406cb344ba8e\
+         a396713d413a3c3b2952b17fa0afe0831ddd08d73280b14198ddd0d1b9f5728edb0f562ecd71ffb3d2bb42e86d72e6bf\
+         503edc20cfd47f4c3cf02893400b03582c25c296601f9c88934cce577da63e57d2";
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        hex::decode(hex).unwrap()
+    }
+
+    #[test]
+    fn signatures_hold_for_their_message_key_and_padding() {
+        for (key, signature) in PSS {
+            let (key, signature) = (bytes(key), bytes(signature));
+            let key = PublicKey::parse(&key).unwrap();
+            assert!(key.verifies(Padding::Pss, Hash::Sha256, MESSAGE, &signature));
+            assert!(!key.verifies(Padding::Pss, Hash::Sha256, b"another message", &signature));
+            assert!(!key.verifies(Padding::Pss, Hash::Sha512, MESSAGE, &signature));
+            assert!(!key.verifies(Padding::Pkcs1, Hash::Sha256, MESSAGE, &signature));
+            assert!(!key.verifies(Padding::Pss, Hash::Sha256, MESSAGE, &signature[1..]));
+        }
+        let key = bytes(PSS[1].0);
+        let key = PublicKey::parse(&key).unwrap();
+        assert!(key.verifies(Padding::Pkcs1, Hash::Sha256, MESSAGE, &bytes(PKCS1)));
+        assert!(!key.verifies(Padding::Pss, Hash::Sha256, MESSAGE, &bytes(PKCS1)));
+    }
+
+    #[test]
+    fn any_bytes_are_a_key_or_refused() {
+        let key = bytes(PSS[0].0);
+        for place in 0..key.len() {
+            let mut damaged = key.clone();
+            damaged[place] ^= 0x41;
+            // Not all bytes matter, as those of empty parameters; all the same there is an answer.
+            if let Ok(key) = PublicKey::parse(&damaged) {
+                key.verifies(Padding::Pss, Hash::Sha256, MESSAGE, &bytes(PSS[0].1));
+            }
+            let _ = PublicKey::parse(&key[..place]);
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! The hashes of a package's contents that schemes v2 and newer sign.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::parse::hash::Hash;
@@ -19,18 +22,39 @@ pub(super) enum Contents {
 const CHUNK: usize = 1 << 20;
 const PAGE: usize = 4096;
 
-impl Contents {
-    /// The hash of all that `block` signs.
-    pub(super) fn digest(self, source: &dyn Source, block: &SigningBlock, budget: &Budget) -> Result<Vec<u8>, Refusal> {
-        match self {
-            Self::Chunked(hash) => chunked(hash, source, block, budget),
-            Self::Verity => verity(source, block, budget),
+/// What a signing block signs, whose hashes are each made once for all schemes.
+pub(super) struct Signed<'a> {
+    pub(super) block: &'a SigningBlock,
+    source: &'a dyn Source,
+    budget: &'a Budget,
+    digests: BTreeMap<Contents, Vec<u8>>,
+}
+
+impl<'a> Signed<'a> {
+    pub(super) fn new(source: &'a dyn Source, block: &'a SigningBlock, budget: &'a Budget) -> Self {
+        Self {
+            block,
+            source,
+            budget,
+            digests: BTreeMap::new(),
         }
+    }
+
+    /// The hash of all of it.
+    pub(super) fn digest(&mut self, contents: Contents) -> Result<&[u8], Refusal> {
+        let (source, block, budget) = (self.source, self.block, self.budget);
+        Ok(match self.digests.entry(contents) {
+            Entry::Occupied(made) => made.into_mut(),
+            Entry::Vacant(place) => place.insert(match contents {
+                Contents::Chunked(hash) => chunked(hash, source, block, budget)?,
+                Contents::Verity => verity(source, block, budget)?,
+            }),
+        })
     }
 }
 
-/// Gives the parts of the file that are signed to `each`, in pieces of `size` bytes; `each` learns
-/// whether another part follows the piece. Only the last piece of a part is shorter.
+/// Gives the parts of the file that are signed to `each`, in pieces of a mebibyte, of which only
+/// the last one of a part is shorter.
 fn pieces(
     source: &dyn Source,
     block: &SigningBlock,

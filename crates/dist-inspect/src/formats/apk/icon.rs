@@ -1,5 +1,7 @@
 //! The icon of an app: the densest picture of it that is made of pixels.
 
+use std::collections::BTreeSet;
+
 use super::manifest::Manifest;
 use crate::archive::zip::Zip;
 use crate::parse::picture;
@@ -27,6 +29,20 @@ pub(in crate::formats) struct Files<'a> {
     pub(in crate::formats) budget: &'a Budget,
 }
 
+/// The pictures that were found, with their densities, and the resources that were looked at: each
+/// once, since references may go round in circles.
+#[derive(Default)]
+struct Found {
+    pictures: Vec<(u16, String)>,
+    resources: BTreeSet<u32>,
+}
+
+impl Found {
+    fn is_new(&mut self, id: u32) -> bool {
+        self.resources.len() < PICTURES && self.resources.insert(id)
+    }
+}
+
 impl Files<'_> {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, Refusal> {
         let path = [self.folder, path].concat();
@@ -41,10 +57,10 @@ impl Files<'_> {
     /// What exceeds the limits; damaged pictures are passed over.
     pub(in crate::formats) fn icon(&self, manifest: &Manifest<'_>) -> Result<Option<Icon>, Refusal> {
         for icon in manifest.icons() {
-            let mut pictures = Vec::new();
-            self.gather(&manifest.table, icon, 0, MEDIUM_DENSITY, &mut pictures)?;
-            pictures.sort_by_key(|(density, _)| std::cmp::Reverse(*density));
-            for (_, path) in pictures.iter().take(TRIED) {
+            let mut found = Found::default();
+            self.gather(&manifest.table, icon, 0, MEDIUM_DENSITY, &mut found)?;
+            found.pictures.sort_by_key(|(density, _)| std::cmp::Reverse(*density));
+            for (_, path) in found.pictures.iter().take(TRIED) {
                 match self
                     .read(path, PICTURE_BYTES)
                     .and_then(|bytes| picture::icon(&bytes, self.budget))
@@ -65,14 +81,14 @@ impl Files<'_> {
         value: &Value,
         depth: u32,
         density: u16,
-        pictures: &mut Vec<(u16, String)>,
+        found: &mut Found,
     ) -> Result<(), Refusal> {
         match value {
-            Value::Text(path) if is_picture(path) => pictures.push((density, path.clone())),
-            Value::Reference(id) if depth < DEPTH => {
+            Value::Text(path) if is_picture(path) => found.pictures.push((density, path.clone())),
+            Value::Reference(id) if depth < DEPTH && found.is_new(*id) => {
                 let values = table.values(*id)?;
                 for (config, value) in values.iter().filter(|(config, _)| config.is_plain && config.is_neutral) {
-                    if pictures.len() >= PICTURES {
+                    if found.pictures.len() >= PICTURES {
                         break;
                     }
                     let own = if matches!(config.density, 0 | ANY_DENSITY..) {
@@ -80,13 +96,13 @@ impl Files<'_> {
                     } else {
                         config.density
                     };
-                    self.gather(table, value, depth + 1, own, pictures)?;
+                    self.gather(table, value, depth + 1, own, found)?;
                 }
-                if pictures.is_empty() && depth == 0 {
+                if found.pictures.is_empty() && depth == 0 {
                     self.gather_foregrounds(
                         table,
                         &values.into_iter().map(|(_, value)| value).collect::<Vec<_>>(),
-                        pictures,
+                        found,
                     )?;
                 }
             }
@@ -96,12 +112,7 @@ impl Files<'_> {
     }
 
     /// Adds the pictures in the foreground of adaptive icons, which are drawings of two layers.
-    fn gather_foregrounds(
-        &self,
-        table: &Table<'_>,
-        drawings: &[Value],
-        pictures: &mut Vec<(u16, String)>,
-    ) -> Result<(), Refusal> {
+    fn gather_foregrounds(&self, table: &Table<'_>, drawings: &[Value], found: &mut Found) -> Result<(), Refusal> {
         for drawing in drawings.iter().take(TRIED) {
             let Value::Text(path) = drawing else { continue };
             let read = self
@@ -112,7 +123,7 @@ impl Files<'_> {
                 .children_named("foreground")
                 .filter_map(|layer| layer.get(DRAWABLE))
             {
-                self.gather(table, layer, 1, MEDIUM_DENSITY, pictures)?;
+                self.gather(table, layer, 1, MEDIUM_DENSITY, found)?;
             }
         }
         Ok(())

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::contents::Signed;
 use super::manifest::Manifest;
 use super::v1::{self, Jar};
 use super::v2::{self, Signer};
@@ -91,10 +92,11 @@ impl Signatures {
     fn verify(source: &dyn Source, zip: &Zip<'_>, min_sdk: u32, budget: &Budget) -> Result<Self, Fault> {
         let mut found = Self::default();
         if let Some(block) = SigningBlock::find(source, zip.directory().end)? {
-            found.v31 = v2::verify(v2::V31, source, &block, budget)?;
-            found.v3 = v2::verify(v2::V3, source, &block, budget)?;
+            let mut signed = Signed::new(source, &block, budget);
+            found.v31 = v2::verify(v2::V31, &mut signed)?;
+            found.v3 = v2::verify(v2::V3, &mut signed)?;
             if min_sdk < ANDROID_9 || found.v3.is_none() {
-                found.v2 = v2::verify(v2::V2, source, &block, budget)?;
+                found.v2 = v2::verify(v2::V2, &mut signed)?;
             }
         }
         if found.v3.is_none() && found.v2.iter().flatten().any(|signer| signer.expects_v3) {

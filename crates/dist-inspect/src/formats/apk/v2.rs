@@ -1,16 +1,14 @@
 //! Signature schemes v2, v3 and v3.1: lists of signers in the APK Signing Block.
 //! See <https://source.android.com/docs/security/features/apksigning/v3>.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::contents::Contents;
+use super::contents::{Contents, Signed};
 use super::signature::Fault;
-use crate::Budget;
 use crate::parse::hash::Hash;
 use crate::parse::public_key::{Padding, PublicKey};
-use crate::parse::signing_block::{Fields, SigningBlock};
+use crate::parse::signing_block::Fields;
 use crate::parse::x509::Certificate;
-use crate::source::Source;
 
 /// In a v2 signer: the number of a newer scheme that the package has a signature of, too.
 const STRIPPING_PROTECTION: u32 = 0xBEEF_F00D;
@@ -63,39 +61,26 @@ pub(super) struct Signer {
 }
 
 /// Whose signature of `scheme` a package has; `None` where it has none.
-pub(super) fn verify(
-    scheme: Scheme,
-    source: &dyn Source,
-    block: &SigningBlock,
-    budget: &Budget,
-) -> Result<Option<Vec<Signer>>, Fault> {
-    let Some(value) = block.get(scheme.id)? else {
+pub(super) fn verify(scheme: Scheme, signed: &mut Signed<'_>) -> Result<Option<Vec<Signer>>, Fault> {
+    let Some(value) = signed.block.get(scheme.id)? else {
         return Ok(None);
     };
     let signers = Fields::new(value).list()?;
     if signers.is_empty() || signers.len() > SIGNERS {
-        return Err(Fault::broken(format!(
-            "it has {} signers of scheme {}",
-            signers.len(),
-            scheme.name
-        )));
+        let why = format!("it has {} signers of scheme {}", signers.len(), scheme.name);
+        return Err(Fault::broken(why));
     }
-    let signers: Vec<Signer> = signers
-        .into_iter()
-        .map(|signer| read_signer(scheme, signer))
-        .collect::<Result<_, _>>()?;
-    let mut computed: BTreeMap<Contents, Vec<u8>> = BTreeMap::new();
-    for contents in signers.iter().flat_map(|signer| &signer.contents) {
-        if !computed.contains_key(contents) {
-            computed.insert(*contents, contents.digest(source, block, budget)?);
+    let signers = signers.into_iter().map(|signer| read_signer(scheme, signer));
+    let signers: Vec<Signer> = signers.collect::<Result<_, _>>()?;
+    let counting: BTreeSet<Contents> = signers
+        .iter()
+        .flat_map(|signer| signer.contents.iter().copied())
+        .collect();
+    for (algorithm, digest) in signers.iter().flat_map(|signer| &signer.digests) {
+        if counting.contains(&algorithm.contents) && signed.digest(algorithm.contents)? != digest {
+            let why = format!("it was changed after it was signed by scheme {}", scheme.name);
+            return Err(Fault::broken(why));
         }
-    }
-    let mut digests = signers.iter().flat_map(|signer| &signer.digests);
-    if digests.any(|(algorithm, digest)| computed.get(&algorithm.contents).is_some_and(|actual| actual != digest)) {
-        return Err(Fault::broken(format!(
-            "it was changed after it was signed by scheme {}",
-            scheme.name
-        )));
     }
     Ok(Some(signers))
 }
