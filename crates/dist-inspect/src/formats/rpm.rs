@@ -83,7 +83,8 @@ mod signature_tag {
 const BUILD_AGAIN: &str = "Build it again, and see that it is copied whole.";
 /// How much is read at once for digests, in bytes.
 const CHUNK: usize = 256 << 10;
-/// How many files are looked at for desktop entries.
+/// How many requirements are read, and how many files are looked at for desktop entries.
+const REQUIREMENTS: usize = 10_000;
 const FILES: usize = 500_000;
 
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
@@ -126,7 +127,10 @@ fn describe_header(package: &Package, report: &mut Report) {
         .filter(|(_, text, program)| header.has(*text) || header.has(*program));
     report.set_list("scripts", scripts.map(|(name, ..)| name));
     // Each script may require the same once more.
-    report.set_list("requires", requirements(header).collect::<BTreeSet<_>>());
+    report.set_list(
+        "requires",
+        requirements(header).take(REQUIREMENTS).collect::<BTreeSet<_>>(),
+    );
     // A package that was built from another one names it.
     let is_source = package.is_source || !header.has(tag::SOURCE_RPM);
     report.set_text("package_type", Some(if is_source { "source" } else { "binary" }));

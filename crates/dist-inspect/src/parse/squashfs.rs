@@ -20,8 +20,8 @@ const SUPERBLOCK: u64 = 96;
 const METADATA: usize = 8 << 10;
 /// How large the blocks of files may be, in bytes.
 const BLOCKS: std::ops::RangeInclusive<u32> = 4 << 10..=1 << 20;
-/// How long the list of a folder may be, in bytes: a hundred thousand names.
-const FOLDER: u32 = 4 << 20;
+/// How long the list of a folder may be, in bytes: some ten thousand names.
+const FOLDER: u32 = 1 << 20;
 /// No fragment.
 const NONE: u32 = u32::MAX;
 
@@ -150,26 +150,27 @@ impl<'a> Squashfs<'a> {
         let mut metadata = Metadata {
             next: place,
             bytes: Vec::new(),
+            read: 0,
         };
-        self.fill(&mut metadata, offset)?;
-        metadata.bytes.drain(..offset);
+        self.take(&mut metadata, offset)?;
         Ok(metadata)
     }
 
-    /// Reads on until there are `count` bytes.
-    fn fill(&self, metadata: &mut Metadata, count: usize) -> Result<(), Refusal> {
-        while metadata.bytes.len() < count {
+    /// The next `count` bytes.
+    fn take(&self, metadata: &mut Metadata, count: usize) -> Result<Vec<u8>, Refusal> {
+        if metadata.bytes.len() - metadata.read < count {
+            metadata.bytes.drain(..metadata.read);
+            metadata.read = 0;
+        }
+        let end = metadata.read + count;
+        while metadata.bytes.len() < end {
             let (bytes, next) = self.metadata_block(metadata.next)?;
             metadata.bytes.extend(bytes);
             metadata.next = next;
         }
-        Ok(())
-    }
-
-    fn take(&self, metadata: &mut Metadata, count: usize) -> Result<Vec<u8>, Refusal> {
-        self.fill(metadata, count)?;
-        let rest = metadata.bytes.split_off(count);
-        Ok(std::mem::replace(&mut metadata.bytes, rest))
+        let taken = metadata.bytes[metadata.read..end].to_vec();
+        metadata.read = end;
+        Ok(taken)
     }
 
     /// What stands about a node in the table.
@@ -336,10 +337,11 @@ impl Tree for Squashfs<'_> {
     }
 }
 
-/// Unpacked metadata that was not read yet, and where the block after it stands.
+/// Unpacked metadata, how much of it was read, and where the block after it stands.
 struct Metadata {
     next: u64,
     bytes: Vec<u8>,
+    read: usize,
 }
 
 /// The lower half of a place in a table.
