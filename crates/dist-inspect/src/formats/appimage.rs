@@ -90,21 +90,20 @@ fn describe_sections(elf: &Elf, subject: &Subject<'_>, report: &mut Report) -> R
         Ok(String::from_utf8_lossy(&bytes[..end]).trim().to_owned())
     };
     report.set_text("upd_info", Some(text(".upd_info")?));
-    let is_signed = !text(".sha256_sig")?.is_empty();
-    report.set_flag("signed", Some(is_signed));
-    if !is_signed {
-        report.info(
-            "appimage.unsigned",
-            "The AppImage has no signature embedded, as most have none.",
-            "Sign it with appimagetool --sign if people are to check whom it comes from.",
-        );
-    }
+    report.set_flag("signed", Some(!text(".sha256_sig")?.is_empty()));
     Ok(())
 }
 
 /// What the top of the image has: the program that is run, the desktop entry and the icon.
 fn describe_image<T: Tree>(image: &T, subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
+    if report.facts.get("signed") == Some(&false.into()) {
+        report.info(
+            "appimage.unsigned",
+            "The AppImage has no signature embedded, as most have none.",
+            "Sign it with appimagetool --sign if people are to check whom it comes from.",
+        );
+    }
     let children = image.children(&image.root()?)?;
     let mut names: Vec<String> = children
         .iter()

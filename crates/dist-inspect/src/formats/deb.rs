@@ -49,9 +49,6 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         "signed",
         Some(members.iter().any(|member| member.name.starts_with(b"_gpg"))),
     );
-    if members.iter().any(|member| member.is_cut) {
-        report.refuse(&Refusal::Truncated);
-    }
     check_format(subject, &members, report)?;
     let Some((control, data)) = parts(&members, report) else {
         return Ok(());
@@ -60,6 +57,10 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     control.describe(report);
     if let Some(data) = data {
         read_data(subject, data, &control.fields, inspection)?;
+    }
+    // What is cut may have been read all the same.
+    if members.iter().any(|member| member.is_cut) {
+        return Err(Refusal::Truncated);
     }
     Ok(())
 }

@@ -289,25 +289,27 @@ impl Digests {
         }
     }
 
-    /// Whether header and payload have the digests that are claimed; `None` where none is.
-    fn finish(self) -> [Option<bool>; 2] {
+    /// Whether the parts have the digests that are claimed; `None` where none is.
+    fn finish(self) -> [(&'static str, Option<bool>); 3] {
+        let is_same = |claimed: &str, found: &[u8]| claimed.eq_ignore_ascii_case(&hex::encode(found));
         let header = self
             .header
             .iter()
             .map(|(claimed, found)| claimed.eq_ignore_ascii_case(found));
-        let md5 = self
-            .md5
-            .map(|(claimed, digest)| claimed == digest.finalize().as_slice());
         let sha256 = self
             .sha256
-            .map(|(claimed, digest)| claimed.eq_ignore_ascii_case(&hex::encode(digest.finalize())));
+            .map(|(claimed, digest)| is_same(&claimed, &digest.finalize()));
         let sha512 = self
             .sha512
-            .map(|(claimed, digest)| claimed.eq_ignore_ascii_case(&hex::encode(digest.finalize())));
-        let payload = [md5, sha256, sha512].into_iter().flatten();
+            .map(|(claimed, digest)| is_same(&claimed, &digest.finalize()));
+        let payload = [sha256, sha512].into_iter().flatten();
+        let both = self
+            .md5
+            .map(|(claimed, digest)| claimed == digest.finalize().as_slice());
         [
-            header.reduce(|all, one| all && one),
-            payload.reduce(|all, one| all && one),
+            ("header", header.reduce(|all, one| all && one)),
+            ("payload", payload.reduce(|all, one| all && one)),
+            ("package", both),
         ]
     }
 }
@@ -332,16 +334,16 @@ fn check_digests(package: &Package, subject: &Subject<'_>, report: &mut Report) 
             offset += count as u64;
         }
     }
-    let held = digests.finish();
-    report.set_flag("digests_ok", held.into_iter().flatten().reduce(|all, one| all && one));
-    for (part, held) in ["header", "payload"].iter().zip(held) {
-        if held == Some(false) {
-            report.error(
-                "rpm.digest_mismatch",
-                format!("The {part} does not have its digest, so that rpm does not install the package."),
-                BUILD_AGAIN,
-            );
-        }
+    let parts = digests.finish();
+    let held = parts.iter().filter_map(|(_, held)| *held);
+    report.set_flag("digests_ok", held.reduce(|all, one| all && one));
+    // What covers the whole differs where a part does.
+    if let Some((part, _)) = parts.iter().find(|(_, held)| *held == Some(false)) {
+        report.error(
+            "rpm.digest_mismatch",
+            format!("The {part} does not have its digest, so that rpm does not install the package."),
+            BUILD_AGAIN,
+        );
     }
     Ok(())
 }

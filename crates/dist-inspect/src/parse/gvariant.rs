@@ -190,7 +190,7 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 fn malformed(why: &'static str) -> Refusal {
-    Refusal::malformed("GVariant", why)
+    Refusal::malformed("index", why)
 }
 
 #[cfg(test)]
