@@ -87,6 +87,18 @@ const CHUNK: usize = 256 << 10;
 const REQUIREMENTS: usize = 10_000;
 const FILES: usize = 500_000;
 
+// What may be said of an rpm: the code, and what to do about it.
+const SOURCE_PACKAGE: (&str, &str) = (
+    "rpm.source_package",
+    "Publish the package that was built from it, unless you mean the source.",
+);
+const FIELD_MISSING: (&str, &str) = ("rpm.field_missing", BUILD_AGAIN);
+const UNSIGNED: (&str, &str) = (
+    "rpm.unsigned",
+    "Sign it with rpmsign, or tell people to install it without a check.",
+);
+const DIGEST_MISMATCH: (&str, &str) = ("rpm.digest_mismatch", BUILD_AGAIN);
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     let package = Package::read(subject.source, subject.budget)?;
@@ -136,9 +148,9 @@ fn describe_header(package: &Package, report: &mut Report) {
     report.set_text("package_type", Some(if is_source { "source" } else { "binary" }));
     if is_source {
         report.info(
-            "rpm.source_package",
+            SOURCE_PACKAGE.0,
             "It is a source package, which is built and not installed.",
-            "Publish the package that was built from it, unless you mean the source.",
+            SOURCE_PACKAGE.1,
         );
     }
     for (field, tag) in [
@@ -148,9 +160,9 @@ fn describe_header(package: &Package, report: &mut Report) {
     ] {
         if header.text(tag).is_none_or(|text| text.is_empty()) {
             report.error(
-                "rpm.field_missing",
+                FIELD_MISSING.0,
                 format!("The header has no {field}, and rpm installs no package without."),
-                BUILD_AGAIN,
+                FIELD_MISSING.1,
             );
         }
     }
@@ -214,9 +226,9 @@ fn describe_signatures(header: &Header, report: &mut Report) {
     report.set_list("signer", signers);
     if found.is_empty() {
         report.warning(
-            "rpm.unsigned",
+            UNSIGNED.0,
             "The package is not signed: rpm 6 does not install it unless told to, and zypper asks first.",
-            "Sign it with rpmsign, or tell people to install it without a check.",
+            UNSIGNED.1,
         );
     }
 }
@@ -340,9 +352,9 @@ fn check_digests(package: &Package, subject: &Subject<'_>, report: &mut Report) 
     // What covers the whole differs where a part does.
     if let Some((part, _)) = parts.iter().find(|(_, held)| *held == Some(false)) {
         report.error(
-            "rpm.digest_mismatch",
+            DIGEST_MISMATCH.0,
             format!("The {part} does not have its digest, so that rpm does not install the package."),
-            BUILD_AGAIN,
+            DIGEST_MISMATCH.1,
         );
     }
     Ok(())
