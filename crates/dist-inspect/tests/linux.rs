@@ -5,6 +5,7 @@
 use std::io::Write as _;
 
 use dist_inspect::{Context, Report, Verdict, inspect};
+use sha2::{Digest as _, Sha256};
 
 type Member<'a> = (&'a str, &'a [u8]);
 
@@ -235,7 +236,79 @@ fn an_appimage_without_an_image_fails() {
     let report = look("a.AppImage", &elf);
     assert_eq!(
         (report.verdict, codes(&report)),
-        (Verdict::Failed, vec!["appimage.unsigned", "appimage.no_image"])
+        (Verdict::Failed, vec!["appimage.no_image"])
     );
     assert_eq!(report.facts["archs"], serde_json::json!(["arm64"]));
+}
+
+/// A header of texts by tag.
+fn rpm_header(texts: &[(u32, &str)]) -> Vec<u8> {
+    const TEXT: u32 = 6;
+    let mut store = Vec::new();
+    let mut index = Vec::new();
+    for (tag, text) in texts {
+        let offset = u32::try_from(store.len()).unwrap();
+        index.extend([*tag, TEXT, offset, 1].into_iter().flat_map(u32::to_be_bytes));
+        store.extend(text.bytes().chain([0]));
+    }
+    let sizes = [0, texts.len(), store.len()].map(|size| u32::try_from(size).unwrap());
+    let sizes: Vec<u8> = sizes.into_iter().flat_map(u32::to_be_bytes).collect();
+    [b"\x8E\xAD\xE8\x01", &sizes[..], &index, &store].concat()
+}
+
+fn rpm(texts: &[(u32, &str)], payload: &[u8]) -> Vec<u8> {
+    let payload_digest = hex::encode(Sha256::digest(payload));
+    let header = rpm_header(&[texts, &[(5092, &payload_digest)]].concat());
+    let digest = hex::encode(Sha256::digest(&header));
+    let mut rpm = [
+        b"\xED\xAB\xEE\xDB\x03".to_vec(),
+        vec![0; 91],
+        rpm_header(&[(273, &digest)]),
+    ]
+    .concat();
+    rpm.resize(rpm.len().next_multiple_of(8), 0);
+    [rpm, header, payload.to_vec()].concat()
+}
+
+#[test]
+fn an_rpm_has_its_digests() {
+    let texts = [
+        (1000, "acme"),
+        (1001, "2.4.0"),
+        (1002, "1"),
+        (1022, "aarch64"),
+        (1044, "acme.src.rpm"),
+    ];
+    let whole = rpm(&texts, b"payload");
+    let report = look("acme.rpm", &whole);
+    let facts = serde_json::to_value(&report.facts).unwrap();
+    assert_eq!(
+        facts,
+        serde_json::json!({
+            "app_id": "acme", "version": "2.4.0", "release": "1", "archs": ["arm64"], "arch_raw": "aarch64",
+            "sourcerpm": "acme.src.rpm", "package_type": "binary", "signed": false, "digests_ok": true,
+        })
+    );
+    assert_eq!(codes(&report), ["rpm.unsigned"]);
+    for (from_end, part) in [(1, "payload"), (12, "header")] {
+        let mut damaged = whole.clone();
+        let place = damaged.len() - from_end;
+        damaged[place] ^= 1;
+        let report = look("acme.rpm", &damaged);
+        assert_eq!(codes(&report), ["rpm.unsigned", "rpm.digest_mismatch"]);
+        assert!(
+            report.findings[1].message.starts_with(&format!("The {part} ")),
+            "{report:?}"
+        );
+        assert_eq!(
+            (report.verdict, &report.facts["digests_ok"]),
+            (Verdict::Failed, &false.into())
+        );
+    }
+    let report = look("acme.rpm", &rpm(&texts[..2], b""));
+    assert_eq!(
+        codes(&report),
+        ["rpm.source_package", "rpm.field_missing", "rpm.unsigned"]
+    );
+    assert_eq!(report.facts["package_type"], "source");
 }

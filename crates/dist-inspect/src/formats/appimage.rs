@@ -40,6 +40,19 @@ const SECTIONS: [&str; 4] = ["digest_md5", "sha256_sig", "sig_key", "upd_info"];
 const ROOT_NAMES: usize = 100;
 const BUILD_WITH_TOOL: &str = "Build it with appimagetool, and see that it is copied whole.";
 
+// What may be said of an `AppImage`: the code, and what to do about it.
+const NO_IMAGE: (&str, &str) = ("appimage.no_image", BUILD_WITH_TOOL);
+const UNSIGNED: (&str, &str) = (
+    "appimage.unsigned",
+    "Sign it with appimagetool --sign if people are to check whom it comes from.",
+);
+const NO_APPRUN: (&str, &str) = ("appimage.no_apprun", BUILD_WITH_TOOL);
+const NO_DESKTOP_ENTRY: (&str, &str) = ("appimage.no_desktop_entry", BUILD_WITH_TOOL);
+const DESKTOP_ENTRY_BROKEN: (&str, &str) = (
+    "appimage.desktop_entry_broken",
+    "Write the key in the desktop entry; desktop-file-validate tells what else is wrong.",
+);
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     let header = Elf::read_header(&subject.head)?;
@@ -60,9 +73,9 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     let is_squashfs = section.bytes(0..4, 4).is_ok_and(|magic| magic == squashfs::MAGIC);
     if payload == 0 || !is_squashfs {
         report.error(
-            "appimage.no_image",
+            NO_IMAGE.0,
             "No image follows the program, so that there is nothing to run: it is an ELF executable and no AppImage.",
-            BUILD_WITH_TOOL,
+            NO_IMAGE.1,
         );
         return Ok(());
     }
@@ -90,21 +103,20 @@ fn describe_sections(elf: &Elf, subject: &Subject<'_>, report: &mut Report) -> R
         Ok(String::from_utf8_lossy(&bytes[..end]).trim().to_owned())
     };
     report.set_text("upd_info", Some(text(".upd_info")?));
-    let is_signed = !text(".sha256_sig")?.is_empty();
-    report.set_flag("signed", Some(is_signed));
-    if !is_signed {
-        report.info(
-            "appimage.unsigned",
-            "The AppImage has no signature embedded, as most have none.",
-            "Sign it with appimagetool --sign if people are to check whom it comes from.",
-        );
-    }
+    report.set_flag("signed", Some(!text(".sha256_sig")?.is_empty()));
     Ok(())
 }
 
 /// What the top of the image has: the program that is run, the desktop entry and the icon.
 fn describe_image<T: Tree>(image: &T, subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
+    if report.facts.get("signed") == Some(&false.into()) {
+        report.info(
+            UNSIGNED.0,
+            "The AppImage has no signature embedded, as most have none.",
+            UNSIGNED.1,
+        );
+    }
     let children = image.children(&image.root()?)?;
     let mut names: Vec<String> = children
         .iter()
@@ -116,9 +128,9 @@ fn describe_image<T: Tree>(image: &T, subject: &Subject<'_>, inspection: &mut In
     report.set_flag("has_diricon", Some(has(".DirIcon")));
     if !has("AppRun") {
         report.error(
-            "appimage.no_apprun",
+            NO_APPRUN.0,
             "There is no AppRun at the top of the image, so that it does not start.",
-            BUILD_WITH_TOOL,
+            NO_APPRUN.1,
         );
     }
     let entries: Vec<&String> = names.iter().filter(|name| name.ends_with(".desktop")).collect();
@@ -137,9 +149,9 @@ fn describe_image<T: Tree>(image: &T, subject: &Subject<'_>, inspection: &mut In
             );
         }
         None => report.warning(
-            "appimage.no_desktop_entry",
+            NO_DESKTOP_ENTRY.0,
             "There is no desktop entry at the top of the image, so that no menu can show it.",
-            BUILD_WITH_TOOL,
+            NO_DESKTOP_ENTRY.1,
         ),
     }
     // The first one may be an SVG.
@@ -175,12 +187,12 @@ fn describe_entry(image: &impl Tree, name: &str, report: &mut Report) -> Result<
         .collect();
     if !missing.is_empty() {
         report.warning(
-            "appimage.desktop_entry_broken",
+            DESKTOP_ENTRY_BROKEN.0,
             format!(
                 "The desktop entry {name} has no {}, so that no menu can show it.",
                 missing.join(", no ")
             ),
-            "Write the key in the desktop entry; desktop-file-validate tells what else is wrong.",
+            DESKTOP_ENTRY_BROKEN.1,
         );
     }
     Ok(())

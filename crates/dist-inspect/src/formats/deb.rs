@@ -38,6 +38,26 @@ const CONTROL_ENDINGS: [&[u8]; 4] = [b"", b".gz", b".xz", b".zst"];
 const DATA_ENDINGS: [&[u8]; 6] = [b"", b".gz", b".xz", b".zst", b".bz2", b".lzma"];
 const BUILD_WITH_DPKG: &str = "Build it with dpkg-deb, or with a tool that writes what dpkg-deb writes.";
 
+// What may be said of a deb: the code, and what to do about it.
+const FORMAT_UNKNOWN: (&str, &str) = ("deb.format_unknown", BUILD_WITH_DPKG);
+const NO_CONTROL: (&str, &str) = ("deb.no_control", BUILD_WITH_DPKG);
+const NO_DATA: (&str, &str) = ("deb.no_data", BUILD_WITH_DPKG);
+const COMPRESSION_UNKNOWN: (&str, &str) = ("deb.compression_unknown", BUILD_WITH_DPKG);
+const FIELD_MISSING: (&str, &str) = ("deb.field_missing", "Write the field in the control file.");
+const NAME_INVALID: (&str, &str) = (
+    "deb.name_invalid",
+    "Name it in lower case letters, digits, and plus, minus and full stop signs.",
+);
+const ARCH_INVALID: (&str, &str) = ("deb.arch_invalid", "Write one that dpkg-architecture -L lists, or all.");
+const VERSION_INVALID: (&str, &str) = (
+    "deb.version_invalid",
+    "Write the version as in 1:2.4.0~beta1-1, where only the number in the middle is needed.",
+);
+const ARCH_DIFFERS: (&str, &str) = (
+    "deb.arch_differs",
+    "Build the package again for the processor that its programs are for.",
+);
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     let members = ar::members(subject.source, subject.budget)?;
@@ -49,9 +69,6 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         "signed",
         Some(members.iter().any(|member| member.name.starts_with(b"_gpg"))),
     );
-    if members.iter().any(|member| member.is_cut) {
-        report.refuse(&Refusal::Truncated);
-    }
     check_format(subject, &members, report)?;
     let Some((control, data)) = parts(&members, report) else {
         return Ok(());
@@ -60,6 +77,10 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     control.describe(report);
     if let Some(data) = data {
         read_data(subject, data, &control.fields, inspection)?;
+    }
+    // What is cut may have been read all the same.
+    if members.iter().any(|member| member.is_cut) {
+        return Err(Refusal::Truncated);
     }
     Ok(())
 }
@@ -72,9 +93,9 @@ fn check_format(subject: &Subject<'_>, members: &[Member], report: &mut Report) 
     if !version.starts_with(b"2.") {
         let version = shown(version.split(|byte| *byte == b'\n').next().unwrap_or_default());
         report.error(
-            "deb.format_unknown",
+            FORMAT_UNKNOWN.0,
             format!("The package is of format {version}, and dpkg installs those of format 2."),
-            BUILD_WITH_DPKG,
+            FORMAT_UNKNOWN.1,
         );
     }
     Ok(())
@@ -87,18 +108,18 @@ fn parts<'m>(members: &'m [Member], report: &mut Report) -> Option<(&'m Member, 
     let control = rest.next().filter(|member| member.name.starts_with(b"control.tar"));
     let Some(control) = control else {
         report.error(
-            "deb.no_control",
+            NO_CONTROL.0,
             "The member after debian-binary is not control.tar, so that dpkg does not install it.",
-            BUILD_WITH_DPKG,
+            NO_CONTROL.1,
         );
         return None;
     };
     let data = rest.next().filter(|member| member.name.starts_with(b"data.tar"));
     if data.is_none() {
         report.error(
-            "deb.no_data",
+            NO_DATA.0,
             "The member after control.tar is not data.tar, so that dpkg does not install it.",
-            BUILD_WITH_DPKG,
+            NO_DATA.1,
         );
     }
     check_compression(control, b"control.tar", &CONTROL_ENDINGS, report);
@@ -113,9 +134,9 @@ fn check_compression(member: &Member, stem: &[u8], known: &[&[u8]], report: &mut
     let ending = member.name.strip_prefix(stem).unwrap_or_default();
     if !known.contains(&ending) {
         report.error(
-            "deb.compression_unknown",
+            COMPRESSION_UNKNOWN.0,
             format!("dpkg does not know how to unpack the member {}.", shown(&member.name)),
-            BUILD_WITH_DPKG,
+            COMPRESSION_UNKNOWN.1,
         );
     }
 }
@@ -181,31 +202,31 @@ impl Control {
         for field in ["Package", "Version", "Architecture"] {
             if fields.get(field).is_none_or(str::is_empty) {
                 report.error(
-                    "deb.field_missing",
+                    FIELD_MISSING.0,
                     format!("The control file has no {field}, and dpkg installs no package without."),
-                    "Write the field in the control file.",
+                    FIELD_MISSING.1,
                 );
             }
         }
         if let Some(why) = fields.get("Package").and_then(fault_of_name) {
             report.error(
-                "deb.name_invalid",
+                NAME_INVALID.0,
                 format!("dpkg does not install a package of this name: {why}."),
-                "Name it in lower case letters, digits, and plus, minus and full stop signs.",
+                NAME_INVALID.1,
             );
         }
         if fields.get("Architecture").is_some_and(|arch| !is_arch(arch)) {
             report.error(
-                "deb.arch_invalid",
+                ARCH_INVALID.0,
                 "dpkg does not know the processor that the package says it is for.",
-                "Write one that dpkg-architecture -L lists, or all.",
+                ARCH_INVALID.1,
             );
         }
         if let Some(why) = fields.get("Version").and_then(fault_of_version) {
             report.error(
-                "deb.version_invalid",
+                VERSION_INVALID.0,
                 format!("dpkg does not install a package of this version: {why}."),
-                "Write the version as in 1:2.4.0~beta1-1, where only the number in the middle is needed.",
+                VERSION_INVALID.1,
             );
         }
     }
@@ -313,11 +334,11 @@ fn check_arch(control: &Paragraph, programs: &Programs, report: &mut Report) {
     }
     let found: Vec<&str> = programs.archs.iter().copied().collect();
     report.warning(
-        "deb.arch_differs",
+        ARCH_DIFFERS.0,
         format!(
             "It installs on {claimed}, and the programs in it are for {}.",
             found.join(", ")
         ),
-        "Build the package again for the processor that its programs are for.",
+        ARCH_DIFFERS.1,
     );
 }

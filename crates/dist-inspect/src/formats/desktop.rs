@@ -12,8 +12,9 @@ const GROUP: &str = "Desktop Entry";
 /// How large a desktop entry, and how large an icon may be, in bytes.
 const ENTRY_BYTES: u64 = 1 << 20;
 const ICON_BYTES: u64 = 4 << 20;
-/// How many entries are told.
+/// How many entries are told, and how long the path of each may be, in bytes.
 const ENTRIES: usize = 100;
+const PATH_BYTES: usize = 4096;
 
 /// What a menu shows of a package.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ impl Desktop {
     /// stand before icons, as packages are sorted.
     pub(super) fn look(&mut self, entry: &Entry, bytes: &mut dyn Read) -> Result<bool, Refusal> {
         let path = String::from_utf8_lossy(entry.name());
-        if is_entry(&path) && self.paths.len() < ENTRIES {
+        if is_entry(&path) && path.len() <= PATH_BYTES && self.paths.len() < ENTRIES {
             self.paths.push(String::from_utf8_lossy(&entry.path).into_owned());
             if entry.size <= ENTRY_BYTES && self.main.is_none() {
                 self.main = Some(KeyFile::parse(&read(bytes)?)).filter(is_shown);

@@ -41,6 +41,13 @@ const PART: &[u8] = b"(yay)";
 const CHUNK: usize = 256 << 10;
 const PART_BYTES: u64 = 32 << 20;
 
+// What may be said of a Flatpak bundle: the code, and what to do about it.
+const REF_INVALID: (&str, &str) = ("flatpak.ref_invalid", "Build it with flatpak build-bundle.");
+const DIGEST_MISMATCH: (&str, &str) = (
+    "flatpak.digest_mismatch",
+    "Build it again, and see that it is copied whole.",
+);
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     let bundle = Dictionary::first(subject.source, subject.budget)?;
@@ -54,9 +61,9 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         report.set_text("branch", Some(branch));
     } else {
         report.error(
-            "flatpak.ref_invalid",
+            REF_INVALID.0,
             "It does not say which app or runtime it is, so that flatpak does not install it.",
-            "Build it with flatpak build-bundle.",
+            REF_INVALID.1,
         );
     }
     let metadata = bundle.text("metadata", TEXT_BYTES)?.unwrap_or_default();
@@ -162,9 +169,9 @@ fn check_parts(bundle: &Dictionary<'_>, subject: &Subject<'_>, report: &mut Repo
         }
         if claimed.as_deref() != Some(digest.finalize().as_slice()) {
             report.error(
-                "flatpak.digest_mismatch",
+                DIGEST_MISMATCH.0,
                 format!("Part {number} does not have its digest, so that flatpak does not install the bundle."),
-                "Build it again, and see that it is copied whole.",
+                DIGEST_MISMATCH.1,
             );
             break;
         }

@@ -9,8 +9,9 @@ use crate::parse::macho;
 
 /// How much of a member is read: holds a PE header behind its DOS stub.
 const HEAD_BYTES: u64 = 1 << 10;
-/// How many paths of programs are kept.
+/// How many paths of programs are kept, and how long each may be, in bytes.
 const PATHS: usize = 1000;
+const PATH_BYTES: usize = 4096;
 
 /// What the members that were looked at run on.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl Programs {
         // Programs that stand anywhere in memory and libraries are of one type.
         let is_library = path.ends_with(".so") || path.contains(".so.");
         let has_permission = mode & 0o111 != 0 || has_extension(&path, "exe");
-        if can_run && has_permission && !is_library && self.paths.len() < PATHS {
+        if can_run && has_permission && !is_library && self.paths.len() < PATHS && path.len() <= PATH_BYTES {
             self.paths.push(path.into_owned());
         }
         Ok(())

@@ -83,8 +83,21 @@ mod signature_tag {
 const BUILD_AGAIN: &str = "Build it again, and see that it is copied whole.";
 /// How much is read at once for digests, in bytes.
 const CHUNK: usize = 256 << 10;
-/// How many files are looked at for desktop entries.
+/// How many requirements are read, and how many files are looked at for desktop entries.
+const REQUIREMENTS: usize = 10_000;
 const FILES: usize = 500_000;
+
+// What may be said of an rpm: the code, and what to do about it.
+const SOURCE_PACKAGE: (&str, &str) = (
+    "rpm.source_package",
+    "Publish the package that was built from it, unless you mean the source.",
+);
+const FIELD_MISSING: (&str, &str) = ("rpm.field_missing", BUILD_AGAIN);
+const UNSIGNED: (&str, &str) = (
+    "rpm.unsigned",
+    "Sign it with rpmsign, or tell people to install it without a check.",
+);
+const DIGEST_MISMATCH: (&str, &str) = ("rpm.digest_mismatch", BUILD_AGAIN);
 
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
@@ -126,15 +139,18 @@ fn describe_header(package: &Package, report: &mut Report) {
         .filter(|(_, text, program)| header.has(*text) || header.has(*program));
     report.set_list("scripts", scripts.map(|(name, ..)| name));
     // Each script may require the same once more.
-    report.set_list("requires", requirements(header).collect::<BTreeSet<_>>());
+    report.set_list(
+        "requires",
+        requirements(header).take(REQUIREMENTS).collect::<BTreeSet<_>>(),
+    );
     // A package that was built from another one names it.
     let is_source = package.is_source || !header.has(tag::SOURCE_RPM);
     report.set_text("package_type", Some(if is_source { "source" } else { "binary" }));
     if is_source {
         report.info(
-            "rpm.source_package",
+            SOURCE_PACKAGE.0,
             "It is a source package, which is built and not installed.",
-            "Publish the package that was built from it, unless you mean the source.",
+            SOURCE_PACKAGE.1,
         );
     }
     for (field, tag) in [
@@ -144,9 +160,9 @@ fn describe_header(package: &Package, report: &mut Report) {
     ] {
         if header.text(tag).is_none_or(|text| text.is_empty()) {
             report.error(
-                "rpm.field_missing",
+                FIELD_MISSING.0,
                 format!("The header has no {field}, and rpm installs no package without."),
-                BUILD_AGAIN,
+                FIELD_MISSING.1,
             );
         }
     }
@@ -210,9 +226,9 @@ fn describe_signatures(header: &Header, report: &mut Report) {
     report.set_list("signer", signers);
     if found.is_empty() {
         report.warning(
-            "rpm.unsigned",
+            UNSIGNED.0,
             "The package is not signed: rpm 6 does not install it unless told to, and zypper asks first.",
-            "Sign it with rpmsign, or tell people to install it without a check.",
+            UNSIGNED.1,
         );
     }
 }
@@ -285,25 +301,27 @@ impl Digests {
         }
     }
 
-    /// Whether header and payload have the digests that are claimed; `None` where none is.
-    fn finish(self) -> [Option<bool>; 2] {
+    /// Whether the parts have the digests that are claimed; `None` where none is.
+    fn finish(self) -> [(&'static str, Option<bool>); 3] {
+        let is_same = |claimed: &str, found: &[u8]| claimed.eq_ignore_ascii_case(&hex::encode(found));
         let header = self
             .header
             .iter()
             .map(|(claimed, found)| claimed.eq_ignore_ascii_case(found));
-        let md5 = self
-            .md5
-            .map(|(claimed, digest)| claimed == digest.finalize().as_slice());
         let sha256 = self
             .sha256
-            .map(|(claimed, digest)| claimed.eq_ignore_ascii_case(&hex::encode(digest.finalize())));
+            .map(|(claimed, digest)| is_same(&claimed, &digest.finalize()));
         let sha512 = self
             .sha512
-            .map(|(claimed, digest)| claimed.eq_ignore_ascii_case(&hex::encode(digest.finalize())));
-        let payload = [md5, sha256, sha512].into_iter().flatten();
+            .map(|(claimed, digest)| is_same(&claimed, &digest.finalize()));
+        let payload = [sha256, sha512].into_iter().flatten();
+        let both = self
+            .md5
+            .map(|(claimed, digest)| claimed == digest.finalize().as_slice());
         [
-            header.reduce(|all, one| all && one),
-            payload.reduce(|all, one| all && one),
+            ("header", header.reduce(|all, one| all && one)),
+            ("payload", payload.reduce(|all, one| all && one)),
+            ("package", both),
         ]
     }
 }
@@ -328,16 +346,16 @@ fn check_digests(package: &Package, subject: &Subject<'_>, report: &mut Report) 
             offset += count as u64;
         }
     }
-    let held = digests.finish();
-    report.set_flag("digests_ok", held.into_iter().flatten().reduce(|all, one| all && one));
-    for (part, held) in ["header", "payload"].iter().zip(held) {
-        if held == Some(false) {
-            report.error(
-                "rpm.digest_mismatch",
-                format!("The {part} does not have its digest, so that rpm does not install the package."),
-                BUILD_AGAIN,
-            );
-        }
+    let parts = digests.finish();
+    let held = parts.iter().filter_map(|(_, held)| *held);
+    report.set_flag("digests_ok", held.reduce(|all, one| all && one));
+    // What covers the whole differs where a part does.
+    if let Some((part, _)) = parts.iter().find(|(_, held)| *held == Some(false)) {
+        report.error(
+            DIGEST_MISMATCH.0,
+            format!("The {part} does not have its digest, so that rpm does not install the package."),
+            DIGEST_MISMATCH.1,
+        );
     }
     Ok(())
 }

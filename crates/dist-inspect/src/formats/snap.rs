@@ -23,6 +23,18 @@ pub(super) static SNAP: Row = Row {
 const YAML_BYTES: u64 = 1 << 20;
 const ICON_BYTES: u64 = 4 << 20;
 
+// What may be said of a snap: the code, and what to do about it.
+const NO_DESCRIPTION: (&str, &str) = ("snap.no_description", "Build it with snapcraft or snap pack.");
+const FIELD_MISSING: (&str, &str) = (
+    "snap.field_missing",
+    "Write the field in snapcraft.yaml, and build the snap again.",
+);
+const DEVMODE: (&str, &str) = (
+    "snap.devmode",
+    "Build it with confinement: strict, or tell people to install it with --devmode.",
+);
+const CLASSIC: (&str, &str) = ("snap.classic", "Tell people to install it with --classic.");
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
     // What signs a snap is an assertion, which the store has and not the file.
@@ -34,9 +46,9 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     }
     let Some(yaml) = image.read(b"meta/snap.yaml", YAML_BYTES)? else {
         report.error(
-            "snap.no_description",
+            NO_DESCRIPTION.0,
             "There is no meta/snap.yaml in it, without which snapd installs nothing.",
-            "Build it with snapcraft or snap pack.",
+            NO_DESCRIPTION.1,
         );
         return Ok(());
     };
@@ -59,24 +71,24 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     for field in ["name", "version"] {
         if yaml.text(field).is_none_or(str::is_empty) {
             report.error(
-                "snap.field_missing",
+                FIELD_MISSING.0,
                 format!("Its meta/snap.yaml has no {field}, without which snapd installs nothing."),
-                "Write the field in snapcraft.yaml, and build the snap again.",
+                FIELD_MISSING.1,
             );
         }
     }
     if yaml.text("confinement") == Some("devmode") {
         report.warning(
-            "snap.devmode",
+            DEVMODE.0,
             "The snap is not confined, and snapd installs it only with --devmode.",
-            "Build it with confinement: strict, or tell people to install it with --devmode.",
+            DEVMODE.1,
         );
     }
     if yaml.text("confinement") == Some("classic") {
         report.info(
-            "snap.classic",
+            CLASSIC.0,
             "The snap is not confined by its own choice, and snapd installs it only with --classic.",
-            "Tell people to install it with --classic.",
+            CLASSIC.1,
         );
     }
     let icon = image.read(b"meta/gui/icon.png", ICON_BYTES).ok().flatten();

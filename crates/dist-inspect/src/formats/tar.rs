@@ -76,6 +76,10 @@ pub(super) static TAR: Row = Row {
     describe,
 };
 
+// What may be said of a tar: the code, and what to do about it.
+const DEVICE: (&str, &str) = ("tar.device", "Pack files, folders and links only.");
+const DUPLICATE_NAME: (&str, &str) = ("tar.duplicate_name", "Pack each file once.");
+
 /// Whether it is a tar, in whatever compression.
 pub(super) fn is_tar(subject: &Subject<'_>) -> bool {
     let magics: [&[u8]; 4] = [b"\x1F\x8B", b"\xFD7zXZ\0", b"\x28\xB5\x2F\xFD", b"BZh"];
@@ -194,16 +198,16 @@ impl Contents {
         }
         if let Some(device) = &self.device {
             report.warning(
-                "tar.device",
+                DEVICE.0,
                 format!("The member {device} is a device, which only root can unpack."),
-                "Pack files, folders and links only.",
+                DEVICE.1,
             );
         }
         if let Some(duplicate) = &self.duplicate {
             report.warning(
-                "tar.duplicate_name",
+                DUPLICATE_NAME.0,
                 format!("There are two members named {duplicate}, of which the last one stays."),
-                "Pack each file once.",
+                DUPLICATE_NAME.1,
             );
         }
     }

@@ -8,7 +8,7 @@ use crate::source::Source;
 use crate::{Budget, Refusal};
 
 /// How many entries a dictionary may have, and how long a key may be, in bytes.
-const ENTRIES: u64 = 100_000;
+const ENTRIES: u64 = 10_000;
 const KEY_BYTES: u64 = 1 << 10;
 
 /// A dictionary of variants by texts, of type `a{sv}`, of which only keys are held.
@@ -190,7 +190,7 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 fn malformed(why: &'static str) -> Refusal {
-    Refusal::malformed("GVariant", why)
+    Refusal::malformed("index", why)
 }
 
 #[cfg(test)]

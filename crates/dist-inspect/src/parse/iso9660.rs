@@ -15,7 +15,7 @@ const VOLUMES: u64 = 16 * SECTOR;
 /// How many descriptions there may be.
 const DESCRIPTIONS: u64 = 64;
 /// How long the list of a folder may be, in bytes.
-const FOLDER: u64 = 4 << 20;
+const FOLDER: u64 = 1 << 20;
 /// How many times the description of a node may go on elsewhere.
 const CONTINUATIONS: u32 = 8;
 /// How a compressed file starts.

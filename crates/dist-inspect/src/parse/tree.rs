@@ -3,7 +3,7 @@
 use crate::Refusal;
 
 /// How many symbolic links a path may lead through.
-const LINKS: u32 = 16;
+const LINKS: u32 = 8;
 /// How many parts a path may have, those of links included.
 const PARTS: usize = 64;
 
