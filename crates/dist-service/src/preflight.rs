@@ -10,7 +10,8 @@ use dist_model::{App, ChannelName, ErrorCode, Platform, Refusal, ValidationStatu
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::inspection::{facts, findings};
+use crate::{Error, inspection};
 
 /// Channels from which people expect nothing but finished builds.
 const STABLE: [&str; 3] = ["production", "release", "stable"];
@@ -35,18 +36,18 @@ pub(crate) fn check(
             Some(app) if is_updated_in_place(artifact) => last_release(tx, app, intent, artifact)?,
             _ => None,
         };
-        let mut findings = by_itself(artifact, facts, intent.channel.as_ref());
+        let mut added = by_itself(artifact, facts, intent.channel.as_ref());
         if let Some(last) = &last {
-            findings.extend(beside(artifact.platform, facts, last));
+            added.extend(beside(artifact.platform, facts, last));
         }
         if strict {
             refused.extend(
-                findings
+                added
                     .iter()
                     .map(|finding| format!("{}: {}", artifact.filename, finding.message)),
             );
         }
-        add(&mut intent.artifacts[place], findings)?;
+        add(&mut intent.artifacts[place], added)?;
     }
     if refused.is_empty() {
         return Ok(());
@@ -54,10 +55,6 @@ pub(crate) fn check(
     Err(Refusal::new(ErrorCode::PreflightFailed, refused.join(" "))
         .with("findings", refused)
         .into())
-}
-
-fn facts(metadata: &Map<String, Value>) -> Option<&Facts> {
-    metadata.get("inspection")?.get("facts")?.as_object()
 }
 
 /// Whether the system takes an update only from the same publisher, so that the last release
@@ -183,15 +180,17 @@ fn last_release(
 
 /// Adds findings to what the inspection found, and makes them count.
 fn add(artifact: &mut ArtifactIntent, added: Vec<Finding>) -> Result<(), Error> {
-    let Some(inspection) = artifact.metadata.get_mut("inspection").filter(|_| !added.is_empty()) else {
+    if added.is_empty() {
         return Ok(());
-    };
-    let broken = |error: serde_json::Error| Error::Broken(error.to_string());
-    let mut findings: Vec<Finding> = serde_json::from_value(inspection["findings"].take()).map_err(broken)?;
+    }
+    let mut findings = findings(&artifact.metadata);
     findings.extend(added);
     let verdict = Verdict::of(&findings);
-    inspection["findings"] = serde_json::to_value(findings).map_err(broken)?;
-    inspection["verdict"] = serde_json::to_value(verdict).map_err(broken)?;
+    if let Some(kept) = artifact.metadata.get_mut(inspection::KEY) {
+        let broken = |error: serde_json::Error| Error::Broken(error.to_string());
+        kept["findings"] = serde_json::to_value(findings).map_err(broken)?;
+        kept["verdict"] = serde_json::to_value(verdict).map_err(broken)?;
+    }
     artifact.validation_status = ValidationStatus::from(verdict);
     Ok(())
 }

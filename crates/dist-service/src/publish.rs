@@ -1,6 +1,6 @@
 //! Publishing releases, straight or through drafts.
 
-use dist_inspect::{Icon, Inspection, Report};
+use dist_inspect::Report;
 use dist_model::decide::{
     self, ArtifactIntent, Decided, DraftIntent, PublishDraftState, PublishIntent, PublishState, PublishStatus,
     Published,
@@ -15,10 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::access::no_such_app;
 use crate::idempotency::Receipted;
 use crate::service::{Scene, blocking};
-use crate::{Caller, Error, Idempotency, Selector, Service, object, preflight, rows};
-
-/// The version of what stands in an artifact's metadata under `inspection`.
-const INSPECTION_SCHEMA: u32 = 1;
+use crate::{Caller, Error, Idempotency, Selector, Service, inspection, object, preflight, rows};
 
 /// A release to publish.
 #[derive(Clone, Debug, PartialEq)]
@@ -321,7 +318,7 @@ fn examine(service: &Service, request: ArtifactRequest) -> Result<ArtifactIntent
     let detected = inspection.as_ref().map(|inspection| &inspection.report);
     let platform = platform(&request, detected, &filename)?;
     let metadata = match &inspection {
-        Some(inspection) => metadata(service, inspection, request.metadata)?,
+        Some(found) => inspection::keep(service.objects(), found, request.metadata)?,
         None => request.metadata,
     };
     Ok(ArtifactIntent {
@@ -370,23 +367,6 @@ fn platform(request: &ArtifactRequest, report: Option<&Report>, filename: &FileN
             .with("filename", filename.as_str())
         }),
     }
-}
-
-/// What the manifest adds, and what the inspection found under a key of its own. The icon becomes an
-/// object.
-fn metadata(
-    service: &Service,
-    inspection: &Inspection,
-    mut metadata: Map<String, Value>,
-) -> Result<Map<String, Value>, Error> {
-    let mut found = serde_json::to_value(&inspection.report).map_err(|error| Error::Broken(error.to_string()))?;
-    found["schema"] = INSPECTION_SCHEMA.into();
-    if let Some(Icon { png, width, height }) = &inspection.icon {
-        let stored = service.objects().import(&mut png.as_slice(), u64::MAX, None)?;
-        found["icon"] = json!({ "sha256": stored.digest, "width": width, "height": height });
-    }
-    metadata.insert("inspection".to_owned(), found);
-    Ok(metadata)
 }
 
 impl Receipted for Published {

@@ -2,8 +2,8 @@
 //! it does it with little memory, for a short time, and without files or processes of its own.
 //!
 //! A process serves one file after another, since starting one for each would cost a small publish
-//! more than all the rest. One that fails is replaced, and has failed for a file only if it was new:
-//! what a file is said to be does not depend on what was inspected before.
+//! more than all the rest. One that dies is replaced, and its file is tried again in a new one: what a
+//! file is said to be depends neither on what was inspected before nor on who ended the process.
 
 mod child;
 mod wire;
@@ -25,6 +25,8 @@ pub use child::run_if_inspector;
 
 /// By this name the program knows that it is to inspect, and administrators know why it runs.
 const NAME: &str = "distd-inspect";
+/// In how many processes a file is tried before it is held to be what ends them.
+const ATTEMPTS: u32 = 2;
 
 /// Inspects in child processes of a program whose `main` begins with [`run_if_inspector`].
 #[derive(Debug)]
@@ -109,21 +111,19 @@ impl ChildInspector {
 
 impl Inspector for ChildInspector {
     fn inspect(&self, file: &File, name: &str, now: Timestamp) -> io::Result<Inspection> {
-        let (_turn, idle) = self.begin();
-        if let Some(worker) = idle {
+        let (_turn, mut idle) = self.begin();
+        for _ in 0..ATTEMPTS {
+            let worker = match idle.take() {
+                Some(worker) => worker,
+                None => Worker::start(&self.program, self.memory)?,
+            };
             match self.ask(worker, file, name, now) {
                 Ok(answer) => return answer.into_inspection(),
                 Err(Fault::Time) => return Ok(Unfinished::TimedOut.inspection(name)),
-                // It may have been unwell before.
                 Err(Fault::Died(_)) => {}
             }
         }
-        let worker = Worker::start(&self.program, self.memory)?;
-        match self.ask(worker, file, name, now) {
-            Ok(answer) => answer.into_inspection(),
-            Err(Fault::Time) => Ok(Unfinished::TimedOut.inspection(name)),
-            Err(Fault::Died(_)) => Ok(Unfinished::Crashed.inspection(name)),
-        }
+        Ok(Unfinished::Crashed.inspection(name))
     }
 }
 
@@ -167,6 +167,8 @@ impl Worker {
             .arg0(NAME)
             .arg(memory.to_string())
             .env_clear()
+            // An interrupt at the terminal is for the server, which lets requests under way finish.
+            .process_group(0)
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .spawn()?;

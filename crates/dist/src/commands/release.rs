@@ -2,9 +2,7 @@
 
 use clap::Args;
 use dist_api::{DraftPublish, MoveResult, MoveStatus, Order, ReleaseQuery, ReleaseView, YankStatus};
-use dist_inspect::Finding;
 use dist_model::{Build, ChannelName, Refusal, Version};
-use serde::Deserialize as _;
 
 use super::app::platforms;
 use super::inspect::describe_findings;
@@ -332,13 +330,7 @@ fn describe(view: &ReleaseView, out: &mut Text) {
         ]
     }));
     for artifact in &view.artifacts {
-        let findings = artifact
-            .metadata
-            .get("inspection")
-            .and_then(|found| found.get("findings"));
-        let findings: Vec<Finding> = findings
-            .and_then(|findings| Vec::deserialize(findings).ok())
-            .unwrap_or_default();
+        let findings = dist_service::findings(&artifact.metadata);
         if !findings.is_empty() {
             out.gap();
             out.line(artifact.filename.as_str());

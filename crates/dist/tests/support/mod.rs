@@ -247,30 +247,46 @@ impl Drop for Server {
     }
 }
 
-/// A file that is told as a Debian package, each `seed` with its own bytes.
+/// A Debian package, each `seed` with its own bytes.
 pub fn deb(seed: &str) -> Vec<u8> {
+    let control = format!(
+        "Package: acme\nVersion: 1.0\nArchitecture: amd64\nMaintainer: Acme <acme@example.org>\n\
+         Description: An example, {seed}\n"
+    );
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in [
-        ("debian-binary", "2.0\n"),
-        ("control.tar.gz", seed),
-        ("data.tar.gz", ""),
+        ("debian-binary", b"2.0\n".to_vec()),
+        ("control.tar", tar("./control", &control)),
+        ("data.tar", vec![0; 1024]),
     ] {
-        bytes.extend(
-            format!(
-                "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
-                0,
-                0,
-                0,
-                100_644,
-                content.len()
-            )
-            .bytes(),
-        );
-        bytes.extend(content.bytes());
-        if content.len() % 2 == 1 {
-            bytes.push(b'\n');
-        }
+        let length = content.len();
+        bytes.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{length:<10}`\n", 0, 0, 0, 100_644).bytes());
+        bytes.extend(content);
     }
+    bytes
+}
+
+/// A tar of one file.
+fn tar(name: &str, content: &str) -> Vec<u8> {
+    let mut header = [0; 512];
+    let mut put = |at: usize, field: &str| header[at..at + field.len()].copy_from_slice(field.as_bytes());
+    put(0, name);
+    put(100, "0000644");
+    put(108, "0000000");
+    put(116, "0000000");
+    put(124, &format!("{:011o}", content.len()));
+    put(136, "00000000000");
+    // The sum is taken with blanks in its place.
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar");
+    put(263, "00");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut bytes = header.to_vec();
+    bytes.extend(content.bytes());
+    // To the end of its block, and two empty ones.
+    bytes.resize(bytes.len().next_multiple_of(512) + 1024, 0);
     bytes
 }
 

@@ -5,7 +5,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use dist_api::Links;
+use dist_inspect::Severity;
 use dist_model::{App, Artifact, ChannelDetail, IosMode, Platform, Release, Timestamp};
+use dist_service::{facts, findings};
 use fast_qr::QRBuilder;
 use fast_qr::convert::svg::SvgBuilder;
 use http::{HeaderValue, header};
@@ -140,7 +142,11 @@ struct FileRow {
     filename: String,
     kind: String,
     size: String,
+    /// The oldest system that takes it.
+    needs: Option<String>,
     sha256: String,
+    /// Why installing it may not go as expected.
+    warnings: Vec<String>,
     /// Absent where the visitor may not have the file, or is not meant to.
     url: Option<String>,
 }
@@ -244,7 +250,7 @@ fn over_https(url: &str) -> String {
 
 /// What the provisioning profile inside the IPA allows, and until when, where that is known.
 fn profile(artifact: &Artifact) -> Option<String> {
-    let profile = artifact.metadata.get("inspection")?.pointer("/facts/provisioning")?;
+    let profile = facts(&artifact.metadata)?.get("provisioning")?;
     let kind = match profile.get("kind").and_then(Value::as_str)? {
         "enterprise" => "devices of the organisation that signed it".to_owned(),
         "ad-hoc" => match profile.get("devices").and_then(Value::as_array) {
@@ -271,10 +277,32 @@ impl FileRow {
             filename: artifact.filename.to_string(),
             kind,
             size: human_size(artifact.size_bytes),
+            needs: needs(artifact),
             sha256: artifact.sha256.to_string(),
+            warnings: warnings(artifact),
             url: linked.then(|| links.artifact(artifact)),
         }
     }
+}
+
+fn needs(artifact: &Artifact) -> Option<String> {
+    let system = match artifact.platform {
+        Platform::Ios => "iOS",
+        Platform::AndroidApk | Platform::AndroidAab => "Android API level",
+        Platform::Macos => "macOS",
+        Platform::Linux => return None,
+        Platform::Windows => "Windows",
+    };
+    let version = facts(&artifact.metadata)?.get("min_os")?;
+    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
+    Some(format!("{system} {version} or later"))
+}
+
+fn warnings(artifact: &Artifact) -> Vec<String> {
+    let warns = findings(&artifact.metadata)
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Warning);
+    warns.map(|finding| finding.message).collect()
 }
 
 /// The list that `itms-services:` takes.

@@ -16,7 +16,7 @@ use crate::common::{Site, example};
 
 const DISTD: &str = env!("CARGO_BIN_EXE_distd");
 const MEMORY: u64 = 512 << 20;
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 fn now() -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000)

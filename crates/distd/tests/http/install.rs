@@ -1,7 +1,11 @@
 //! The pages through which people install.
 
+use std::fs::File;
 use std::sync::Arc;
 
+use dist_inspect::Inspection;
+use dist_model::Timestamp;
+use dist_service::Inspector;
 use http::Method;
 use serde_json::json;
 
@@ -197,4 +201,24 @@ async fn an_icon_is_shown_and_is_nothing_but_a_picture() {
         site.get(&format!("/download/{icon}")).await.expect(404).code(),
         "object.not_found"
     );
+}
+
+#[tokio::test]
+async fn what_may_keep_it_from_installing_is_said() {
+    let site = Site::start_with(|config| config.inspector = Arc::new(Warned)).await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let text = page(&site, DESKTOP).await.text();
+    assert!(text.contains("<dt>Note</dt><dd>It is &#60;old&#62;.</dd>"), "{text}");
+}
+
+/// Warns of every file.
+#[derive(Debug)]
+struct Warned;
+
+impl Inspector for Warned {
+    fn inspect(&self, _: &File, name: &str, _: Timestamp) -> std::io::Result<Inspection> {
+        let mut report = dist_inspect::claim(name);
+        report.warning("test.old", "It is <old>.", "Make it new.");
+        Ok(Inspection { report, icon: None })
+    }
 }
