@@ -262,12 +262,8 @@ async fn visibility_decides_what_strangers_see() {
 #[tokio::test]
 async fn an_ipa_of_an_artifact_only_app_is_kept_back() {
     let world = World::new();
-    // The smallest zip that is an IPA by its names.
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    let plain = zip::write::SimpleFileOptions::default();
-    zip.start_file("Payload/Acme.app/Info.plist", plain).unwrap();
-    let bytes = zip.finish().unwrap().into_inner();
-    let digest = world.upload(&local(), &bytes).await;
+    let bytes = include_bytes!("../../../examples/dist/hello-1.0.0.ipa");
+    let digest = world.upload(&local(), bytes).await;
     let mut wanted = request("1.0.0", Some("beta"), vec![artifact("Acme.ipa", digest)]);
     wanted.artifacts[0].platform = Some(Platform::Ios);
     world.service.publish(&local(), wanted, None).await.unwrap();

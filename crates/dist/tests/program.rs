@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Kind, World, deb, finish, program};
+use support::{Kind, World, deb, finish, large_deb, program};
 
 #[test]
 fn usage_errors_exit_with_2_and_are_json_where_asked() {
@@ -223,13 +223,12 @@ fn one_key_does_a_thing_once() {
 
 #[test]
 fn a_large_file_goes_in_parts_and_only_once() {
+    const SIZE: u64 = (64 << 20) + 4098;
     let world = World::new(Kind::Remote);
-    let path = world.write("large.deb", deb("large"));
-    let file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    file.set_len((64 << 20) + 4097).unwrap();
+    large_deb(&world.write("large.deb", ""), SIZE);
     let publish = |version: &str| world.json(&["ci", "publish", "--app", "a", "--version", version, "large.deb"]);
     let first = publish("1");
-    assert_eq!(first["artifacts"][0]["size_bytes"], (64 << 20) + 4097);
+    assert_eq!(first["artifacts"][0]["size_bytes"], SIZE);
     publish("2");
     let uploads = world.json(&["audit", "list", "--action", "object.uploaded"]);
     assert_eq!(

@@ -4,7 +4,7 @@
 mod support;
 
 use serde_json::json;
-use support::{Kind, World, deb};
+use support::{Kind, World, deb, large_deb};
 
 /// Expects every case to be refused, on both kinds of target, without a trace.
 fn check(prepare: impl Fn(&World), cases: &[(&str, &str, i32)]) {
@@ -348,10 +348,8 @@ fn an_upload_over_the_limit_is_refused_whatever_its_way() {
         ..distd::Limits::default()
     };
     let world = World::with_limits(Kind::Remote, limits);
-    for size in [16 << 20, (64 << 20) + 1] {
-        let path = world.write("large.deb", deb("large"));
-        let file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-        file.set_len(size).unwrap();
+    for size in [16 << 20, (64 << 20) + 2] {
+        large_deb(&world.write("large.deb", ""), size);
         let before = world.snapshot();
         let arguments = [
             "ci",

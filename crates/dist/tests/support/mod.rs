@@ -249,17 +249,34 @@ impl Drop for Server {
 
 /// A Debian package, each `seed` with its own bytes.
 pub fn deb(seed: &str) -> Vec<u8> {
+    const EMPTY: usize = 1024;
+    let mut bytes = deb_without_data(seed, EMPTY as u64);
+    bytes.extend([0; EMPTY]);
+    bytes
+}
+
+/// A Debian package of `size` bytes, nearly all of them zeros that take no room.
+pub fn large_deb(path: &Path, size: u64) {
+    let before = deb_without_data("large", 0).len() as u64;
+    std::fs::write(path, deb_without_data("large", size - before)).unwrap();
+    let file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.set_len(size).unwrap();
+}
+
+/// A Debian package up to the `data` bytes of its last member, which are zeros if there are no
+/// files.
+fn deb_without_data(seed: &str, data: u64) -> Vec<u8> {
     let control = format!(
         "Package: acme\nVersion: 1.0\nArchitecture: amd64\nMaintainer: Acme <acme@example.org>\n\
          Description: An example, {seed}\n"
     );
     let mut bytes = b"!<arch>\n".to_vec();
-    for (name, content) in [
-        ("debian-binary", b"2.0\n".to_vec()),
-        ("control.tar", tar("./control", &control)),
-        ("data.tar", vec![0; 1024]),
+    let control = tar("./control", &control);
+    for (name, length, content) in [
+        ("debian-binary", 4, &b"2.0\n"[..]),
+        ("control.tar", control.len() as u64, &control),
+        ("data.tar", data, &[]),
     ] {
-        let length = content.len();
         bytes.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{length:<10}`\n", 0, 0, 0, 100_644).bytes());
         bytes.extend(content);
     }
