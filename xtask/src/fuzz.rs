@@ -67,6 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
                 format!("-artifact_prefix={}/{target}-", crashes.display()),
                 "-print_final_stats=1".to_owned(),
                 "-verbosity=0".to_owned(),
+                "-print_funcs=0".to_owned(),
             ])
             .args([&corpus, &seeds.join(target)]);
         let limit = Duration::from_secs(u64::from(args.seconds) + 300);

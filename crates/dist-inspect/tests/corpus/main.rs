@@ -7,11 +7,11 @@
 
 mod android;
 mod apple;
+mod apple_mutants;
 mod compare;
 mod generic;
 mod linux;
 mod mutants;
-mod mutated;
 mod parsers;
 mod windows;
 
@@ -80,7 +80,7 @@ fn main() {
             }),
     );
     trials.extend(android::trials(at));
-    trials.extend(mutated::trials(at));
+    trials.extend(apple_mutants::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
