@@ -209,7 +209,7 @@ fn place(length: usize, random: &mut StdRng) -> usize {
 
 /// Inspects one file in a process of its own.
 fn inspect(binaries: &Binaries, path: &Path) -> Result<Cost> {
-    let mut command: Command = binaries.dist([Path::new("inspect"), Path::new("--json"), path]);
+    let mut command: Command = binaries.dist([Path::new("inspect"), path]);
     // Into files, so that nobody has to read meanwhile.
     let (report, told) = (path.with_extension("report"), path.with_extension("told"));
     let started = Instant::now();

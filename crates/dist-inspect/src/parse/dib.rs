@@ -1,4 +1,4 @@
-//! The pictures of Windows icons that are no PNGs: a bitmap without a file header, with a mask below.
+//! The pictures of Windows icons that are not PNG: a bitmap without a file header, with a mask below.
 //! Source: Microsoft's `BITMAPINFOHEADER`.
 
 use super::little::{u16_at, u32_at};
