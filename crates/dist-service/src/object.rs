@@ -195,14 +195,29 @@ fn is_unused(tx: &dyn SqlRead, digest: &Digest) -> Result<bool, Error> {
 /// Makes sure that the bytes which a release names are there and the caller's to name, and that no
 /// cleanup removes them.
 pub(crate) fn claim(tx: &mut dyn SqlTx, scene: &Scene, intent: &PublishIntent) -> Result<(), Error> {
-    for artifact in &intent.artifacts {
-        if !knows(&*tx, &scene.caller, &artifact.sha256)? {
-            return Err(missing(&artifact.sha256).into());
-        }
-    }
+    check_known(
+        &*tx,
+        &scene.caller,
+        intent.artifacts.iter().map(|artifact| &artifact.sha256),
+    )?;
     let icons: Vec<Digest> = intent.artifacts.iter().filter_map(ArtifactIntent::icon).collect();
     let artifacts = intent.artifacts.iter().map(|artifact| &artifact.sha256);
     check_present(tx, scene, artifacts.chain(&icons))
+}
+
+/// Makes sure that the bytes are the caller's to name. Others' bytes and absent ones are refused
+/// alike, so that nobody learns what the store has.
+pub(crate) fn check_known<'a>(
+    tx: &dyn SqlRead,
+    caller: &Caller,
+    digests: impl IntoIterator<Item = &'a Digest>,
+) -> Result<(), Error> {
+    for digest in digests {
+        if !knows(tx, caller, digest)? {
+            return Err(missing(digest).into());
+        }
+    }
+    Ok(())
 }
 
 /// Clears the mark of a cleanup and looks at the file: both under the write lock, as the cleanup

@@ -83,7 +83,7 @@ impl Service {
             request.channel.as_ref(),
             self.now(),
         )?;
-        let artifacts = self.examine(request.artifacts.clone()).await?;
+        let artifacts = self.examine(caller, request.artifacts.clone()).await?;
         let strict = request.strict;
         let intent = intent(request, artifacts)?;
         self.write_once(caller, idempotency, move |tx, scene| {
@@ -104,7 +104,7 @@ impl Service {
         idempotency: Option<Idempotency>,
     ) -> Result<Published, Error> {
         caller.require(Scope::Publish, Some(app), None, self.now())?;
-        let artifacts = self.examine(artifacts).await?;
+        let artifacts = self.examine(caller, artifacts).await?;
         let (slug, selector) = (app.clone(), release.clone());
         self.write_once(caller, idempotency, move |tx, scene| {
             scene
@@ -191,7 +191,9 @@ impl Service {
 
     /// Looks at the bytes of each artifact and fills in what the request leaves out. Objects never
     /// change, so this needs no transaction.
-    async fn examine(&self, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
+    async fn examine(&self, caller: &Caller, requests: Vec<ArtifactRequest>) -> Result<Vec<ArtifactIntent>, Error> {
+        // What is said of bytes would tell that they are there.
+        self.read(|tx| object::check_known(tx, caller, requests.iter().map(|request| &request.sha256)))?;
         let service = self.clone();
         blocking(move || requests.into_iter().map(|request| examine(&service, request)).collect()).await
     }

@@ -260,6 +260,24 @@ async fn visibility_decides_what_strangers_see() {
 }
 
 #[tokio::test]
+async fn others_bytes_and_absent_ones_are_refused_alike() {
+    let world = World::new();
+    let (publisher, _) = world.token("ci", &[Scope::Publish], None, &[]).await;
+    let others = world.upload(&local(), b"no package of any kind").await;
+    let absent: dist_model::Digest = "0".repeat(64).parse().unwrap();
+    let mut told = Vec::new();
+    for digest in [others, absent] {
+        let mut wanted = request("1.0.0", Some("beta"), vec![artifact("acme.deb", digest)]);
+        wanted.artifacts[0].size_bytes = Some(1);
+        let error = world.service.publish(&publisher, wanted, None).await.unwrap_err();
+        let refusal = error.refusal();
+        told.push((refusal.code, refusal.message.replace(&digest.to_string(), "X")));
+    }
+    assert_eq!(told[0].0, ErrorCode::ObjectMissing);
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
 async fn an_ipa_of_an_artifact_only_app_is_kept_back() {
     let world = World::new();
     let bytes = include_bytes!("../../../examples/dist/hello-1.0.0.ipa");
