@@ -1,6 +1,7 @@
 //! Zips: an index of the directory, checked against the members' own headers, and members read one
 //! at a time.
 
+use crate::parse::little::{u16_or_zero as u16_at, u32_or_zero as u32_at};
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 
@@ -417,15 +418,6 @@ fn broken(error: rawzip::Error) -> Refusal {
         },
         kind => Refusal::Broken(kind.to_string()),
     }
-}
-
-/// The little-endian number at `offset`, which the caller has read.
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    u16::from_le_bytes([bytes[offset], bytes[offset + 1]])
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from(u16_at(bytes, offset)) | u32::from(u16_at(bytes, offset + 2)) << 16
 }
 
 /// A source as rawzip reads it.

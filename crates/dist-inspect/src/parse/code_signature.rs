@@ -4,6 +4,7 @@
 //! entitlements, and a message in which somebody signs the first directory. All numbers are
 //! big-endian. Source: Apple's `cs_blobs.h` and `codedirectory.h`.
 
+use super::big::u32_at;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
@@ -310,11 +311,6 @@ fn entitlement(value: &Value<'_>, budget: &Budget, depth: u32) -> Result<Plist, 
 
 fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::malformed("code signature", why)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    let bytes = bytes.get(offset..offset.checked_add(4)?)?;
-    bytes.try_into().ok().map(u32::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! ISO 9660 images with Rock Ridge's names and links, and files compressed by `mkzftree`.
 //! Sources: ECMA-119, and the System Use Sharing and Rock Ridge Interchange Protocols 1.12.
 
+use super::little::u32_or_zero as u32_at;
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
@@ -231,12 +232,6 @@ impl Link {
     fn target(self) -> Option<Vec<u8>> {
         self.is_one.then_some(self.parts)
     }
-}
-
-/// The little-endian number at a place; zero outside.
-fn u32_at(bytes: &[u8], place: usize) -> u32 {
-    let found = bytes.get(place..).and_then(<[u8]>::first_chunk);
-    found.map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 fn malformed(why: &'static str) -> Refusal {

@@ -15,6 +15,21 @@ pub fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     array(bytes, offset).map(u64::from_le_bytes)
 }
 
+/// [`u16_at`], or 0 where there is none.
+pub fn u16_or_zero(bytes: &[u8], offset: usize) -> u16 {
+    u16_at(bytes, offset).unwrap_or_default()
+}
+
+/// [`u32_at`], or 0 where there is none.
+pub fn u32_or_zero(bytes: &[u8], offset: usize) -> u32 {
+    u32_at(bytes, offset).unwrap_or_default()
+}
+
+/// [`u64_at`], or 0 where there is none.
+pub fn u64_or_zero(bytes: &[u8], offset: usize) -> u64 {
+    u64_at(bytes, offset).unwrap_or_default()
+}
+
 /// The text of UTF-16 units up to the first zero or the end; what is no text is replaced.
 pub fn wide_text(bytes: &[u8]) -> String {
     let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
@@ -23,7 +38,7 @@ pub fn wide_text(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+pub(super) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
 

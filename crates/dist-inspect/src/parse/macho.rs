@@ -1,6 +1,7 @@
 //! Mach-O executables, thin and fat, by position.
 //! Source: Apple's `mach-o/loader.h` and `mach-o/fat.h`.
 
+use super::{big, little};
 use std::ops::Range;
 
 use crate::source::{Section, Source};
@@ -244,12 +245,8 @@ fn malformed(why: impl std::fmt::Display) -> Refusal {
 }
 
 fn u32_at(bytes: &[u8], offset: usize, is_big: bool) -> Option<u32> {
-    let bytes = bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?;
-    Some(if is_big {
-        u32::from_be_bytes(bytes)
-    } else {
-        u32::from_le_bytes(bytes)
-    })
+    let read = if is_big { big::u32_at } else { little::u32_at };
+    read(bytes, offset)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod adc;
 pub mod asn1;
 pub mod authenticode;
+pub mod big;
 pub mod cfb;
 pub mod cms;
 pub mod code_signature;

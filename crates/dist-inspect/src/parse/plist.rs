@@ -4,6 +4,9 @@
 //! that a few bytes can claim a tree without end. Values are counted as they are made, and objects
 //! that contain themselves end at the limit on nesting.
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use std::collections::BTreeMap;
 
 use super::date::days;
@@ -213,26 +216,17 @@ fn date(text: &str) -> Option<i64> {
 
 /// The bytes of a text in Base64, white space and padding aside; `None` where it is none.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=') {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            let [.., byte] = (bits >> count).to_be_bytes();
-            bytes.push(byte);
-        }
+    const LENIENT: GeneralPurpose =
+        GeneralPurpose::new(&alphabet::STANDARD, NO_PAD.with_decode_allow_trailing_bits(true));
+    let mut digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
+        .collect();
+    if digits.len() % 4 == 1 {
+        // A last digit alone is less than a byte; real profiles have one.
+        digits.pop();
     }
-    Some(bytes)
+    LENIENT.decode(digits).ok()
 }
 
 /// A binary property list.

@@ -2,6 +2,7 @@
 //! tables of them in a property list, and a trailer that starts with `koly`.
 //! Source: <http://newosxbook.com/DMG.html>.
 
+use super::big::{u32_or_zero as u32_at, u64_or_zero as u64_at};
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -257,20 +258,12 @@ fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::malformed("disk image", why)
 }
 
-/// The big-endian number at `offset`; 0 where there is none.
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    let bytes = bytes.get(offset..offset + 4).and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u32::from_be_bytes)
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from(u32_at(bytes, offset)) << 32 | u64::from(u32_at(bytes, offset + 4))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Limits;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use std::io::Write as _;
 
     fn zlib(bytes: &[u8]) -> Vec<u8> {
@@ -291,20 +284,6 @@ mod tests {
         packed
     }
 
-    fn base64(bytes: &[u8]) -> String {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digit = |bits: u32| char::from(DIGITS[(bits & 63) as usize]);
-        let group = |three: &[u8]| {
-            let bits = three.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-            [18, 12, 6, 0]
-                .map(|shift| digit(bits >> shift))
-                .into_iter()
-                .take(three.len() + 1)
-                .collect::<String>()
-        };
-        bytes.chunks(3).map(group).collect()
-    }
-
     /// An image with a partition of chunks of two sectors, and its trailer.
     fn image(chunks: &[(u32, Vec<u8>)]) -> (Vec<u8>, Trailer) {
         let mut data = Vec::new();
@@ -322,7 +301,7 @@ mod tests {
         let list = format!(
             "<plist><dict><key>resource-fork</key><dict><key>blkx</key><array><dict><key>Data</key><data>{}</data>
             </dict></array></dict></dict></plist>",
-            base64(&table)
+            STANDARD.encode(&table)
         );
         let tables = data.len() as u64..(data.len() + list.len()) as u64;
         let trailer = Trailer {

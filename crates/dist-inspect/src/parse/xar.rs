@@ -1,6 +1,7 @@
 //! Xar archives: a table of contents in XML, and a heap of bytes.
 //! Source: <https://github.com/apple-oss-distributions/xar>, `xar.h.in` and `archive.c`.
 
+use super::big::u64_or_zero as u64_at;
 use std::io::Read;
 
 use bzip2::read::BzDecoder;
@@ -260,13 +261,6 @@ fn digest(style: &str, bytes: &[u8]) -> Option<Vec<u8>> {
 
 fn broken(why: impl Into<String>) -> Refusal {
     Refusal::Broken(why.into())
-}
-
-/// The big-endian number at `offset`, which the caller has read.
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    bytes[offset..offset + 8]
-        .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

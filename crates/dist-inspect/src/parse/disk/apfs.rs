@@ -2,6 +2,7 @@
 //! volume is read, in its newest state. All numbers are little-endian.
 //! Source: Apple File System Reference, 2020-06-22.
 
+use crate::parse::little::{self, u32_or_zero as u32_at, u64_or_zero as u64_at};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -273,24 +274,6 @@ fn length(value: &[u8]) -> Option<u64> {
     None
 }
 
-/// The number at `offset`; 0 where there is none.
 fn u16_at(bytes: &[u8], offset: usize) -> usize {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(2))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u16::from_le_bytes).into()
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(4))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(8))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u64::from_le_bytes)
+    little::u16_or_zero(bytes, offset).into()
 }

@@ -1,6 +1,7 @@
 //! FAT12, FAT16 and FAT32, with long names. All numbers are little-endian.
 //! Source: Microsoft's FAT specification of 2000.
 
+use crate::parse::little::{u16_or_zero as u16_at, u32_or_zero as u32_at};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -190,16 +191,4 @@ fn short_name(entry: &[u8]) -> String {
     } else {
         format!("{stem}.{suffix}")
     }
-}
-
-/// The number at `offset`; 0 where there is none.
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(2))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from(u16_at(bytes, offset)) | u32::from(u16_at(bytes, offset.saturating_add(2))) << 16
 }

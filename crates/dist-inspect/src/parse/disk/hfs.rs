@@ -1,6 +1,7 @@
 //! HFS+: a catalogue of files as a tree, whose leaves are a list.
 //! Source: Apple's technical note TN1150. All numbers are big-endian.
 
+use crate::parse::big::{self, u32_or_zero as u32_at, u64_or_zero as u64_at};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -163,21 +164,6 @@ fn name(key: &[u8]) -> Vec<u8> {
     name.replace('/', ":").into_bytes()
 }
 
-/// The number at `offset`; 0 where there is none.
 fn u16_at(bytes: &[u8], offset: usize) -> u64 {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(2))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u16::from_be_bytes).into()
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    let bytes = bytes
-        .get(offset..offset.saturating_add(4))
-        .and_then(|bytes| bytes.try_into().ok());
-    bytes.map_or(0, u32::from_be_bytes)
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from(u32_at(bytes, offset)) << 32 | u64::from(u32_at(bytes, offset + 4))
+    big::u16_at(bytes, offset).unwrap_or_default().into()
 }
