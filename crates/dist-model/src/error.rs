@@ -211,7 +211,7 @@ codes! {
     StoreNotFound "store.not_found" NotFound "No store is in this folder."
     StoreNewer "store.newer" Conflict "The store was made by a newer version; upgrade this program."
     StoreForeign "store.foreign" Conflict "The database in this folder is not one of ours."
-    StoreProjections "store.projection_mismatch" Conflict "The store's tables were made by another version; use that one, or upgrade with distd."
+    StoreProjections "store.projection_mismatch" Conflict "The store's tables were made by another version; use that one, or make them again for this one with `dist store rebuild`."
     StoreNetworkFilesystem "store.network_filesystem" Conflict "SQLite's locks cannot be trusted on a network file system; use a local disk."
     StorePermission "store.permission_denied" Forbidden "The folder belongs to another user; the message says which chown is missing."
     StoreReadOnly "store.read_only" Internal "The store's disk cannot be written."

@@ -46,13 +46,16 @@ impl Default for Setup {
     }
 }
 
-/// What to do where the folder holds no store.
+/// What to do where the folder holds no store, or one of another version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
     /// Make one.
     Create,
     /// Refuse with `store.not_found`.
     Existing,
+    /// The same, and make tables of another version again from the log: the way to a new version.
+    /// Programs of the version before are refused from then on.
+    Rebuild,
 }
 
 /// A store and what can be done with it: a cheap handle.
@@ -100,7 +103,7 @@ impl Service {
     pub fn open(data: &Path, mode: OpenMode, setup: Setup) -> Result<Self, Error> {
         let database = data.join("dist.db");
         let old = import::read(data)?;
-        if mode == OpenMode::Existing && old.is_none() && !database.exists() {
+        if mode != OpenMode::Create && old.is_none() && !database.exists() {
             let message = format!(
                 "there is no store in {}: make one with `dist app create` or `distd`",
                 data.display()
@@ -109,7 +112,12 @@ impl Service {
         }
         std::fs::create_dir_all(data).map_err(|error| Error::file(format!("making {}", data.display()), error))?;
         let open_objects = || FsStore::open(data).map_err(Error::OpenFolder);
-        let open_log = || Self::open_log(&database, persist::OpenMode::CreateIfMissing, &setup);
+        let log_mode = match mode {
+            OpenMode::Create | OpenMode::Existing => persist::OpenMode::CreateIfMissing,
+            OpenMode::Rebuild => persist::OpenMode::AdoptProjections,
+        };
+        // Making tables again waits for the store's own writer.
+        let open_log = || off_runtime(|| Self::open_log(&database, log_mode, &setup));
         // A database that is there is looked at before anything is made beside it; a new one is made
         // only where objects can be.
         let (log, objects) = if database.exists() {

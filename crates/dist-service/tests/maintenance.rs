@@ -429,6 +429,33 @@ async fn a_broken_older_store_is_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn tables_of_another_version_are_made_again_when_asked_for() {
+    let world = World::new();
+    let digest = world.upload(&local(), b"bytes").await;
+    let wanted = request("1.0.0", Some("beta"), vec![artifact("a-linux", digest)]);
+    world.service.publish(&local(), wanted, None).await.unwrap();
+    let (folder, setup) = (world.folder.path().to_owned(), world.setup());
+    let before = world.service.apps(&local(), &Paging::default()).await.unwrap().items;
+    world.service.shutdown();
+    // As a version before left it: another number, and a table that lacks a column.
+    rusqlite::Connection::open(folder.join("dist.db"))
+        .unwrap()
+        .execute_batch(
+            "UPDATE persist_head SET projections = replace(projections, 'entities@2', 'entities@1');
+             DROP INDEX artifacts_icon;
+             ALTER TABLE artifacts DROP COLUMN icon_sha256;",
+        )
+        .unwrap();
+    assert_eq!(
+        code(Service::open(&folder, OpenMode::Existing, world.setup()).map(drop)),
+        ErrorCode::StoreProjections
+    );
+    drop(Service::open(&folder, OpenMode::Rebuild, setup).unwrap());
+    let service = Service::open(&folder, OpenMode::Existing, world.setup()).unwrap();
+    assert_eq!(service.apps(&local(), &Paging::default()).await.unwrap().items, before);
+}
+
+#[tokio::test]
 async fn a_folder_without_a_store_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(

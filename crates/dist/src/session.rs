@@ -47,6 +47,11 @@ impl Session {
         self.open(OpenMode::Create, once)
     }
 
+    /// The same, for the command that makes tables of another version again.
+    pub fn target_to_rebuild(&self) -> Result<Target, Refusal> {
+        self.open(OpenMode::Rebuild, &Once::default())
+    }
+
     fn open(&self, mode: OpenMode, once: &Once) -> Result<Target, Refusal> {
         Target::open(&self.settings, mode, once.idempotency_key.clone(), self.printer)
     }

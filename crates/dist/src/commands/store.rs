@@ -102,7 +102,7 @@ pub fn restore(args: &Restore, session: &Session) -> Outcome {
 
 /// `dist store rebuild`.
 pub async fn rebuild(session: &Session) -> Outcome {
-    let target = session.target()?;
+    let target = session.target_to_rebuild()?;
     let local = target.local("store rebuild")?;
     let report = local.service.rebuild(&local.caller).await.map_err(refusal)?;
     session.printer.show(&report, |out| {
