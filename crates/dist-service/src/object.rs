@@ -3,8 +3,8 @@
 use dist_blobs::Stored;
 use dist_model::decide::{ArtifactIntent, Decided, PublishIntent};
 use dist_model::{
-    Artifact, ArtifactId, Digest, ErrorCode, Event, IosMode, Platform, Refusal, ReleaseStatus, Scope, Visibility,
-    events,
+    App, Artifact, ArtifactId, Digest, ErrorCode, Event, IosMode, Platform, Refusal, Release, ReleaseStatus, Scope,
+    Visibility, events,
 };
 use persist::{SqlRead, SqlReadExt as _, SqlTx, params};
 use serde_json::{Value, json};
@@ -76,6 +76,7 @@ impl Service {
         digest: &Digest,
         artifact: Option<&ArtifactId>,
     ) -> Result<Download, Error> {
+        caller.check_link(self.now())?;
         self.read(|tx| {
             let found = match artifact {
                 Some(id) => {
@@ -162,10 +163,22 @@ fn may_download(tx: &dyn SqlRead, caller: &Caller, artifact: &Artifact) -> Resul
     let ipa_kept_back =
         artifact.platform == Platform::Ios && app.ios_mode == IosMode::ArtifactOnly && !app.ios_public_download;
     let open = release.status == ReleaseStatus::Published && app.visibility != Visibility::Private && !ipa_kept_back;
-    if open || caller.has(Scope::Read, &app.slug) {
+    if open || caller.has(Scope::Read, &app.slug) || is_offered_by_link(tx, caller, &app, &release)? {
         return Ok(Some(open && app.visibility == Visibility::Public));
     }
     Ok(None)
+}
+
+/// Whether the caller holds a tester link to a channel that offers the release.
+fn is_offered_by_link(tx: &dyn SqlRead, caller: &Caller, app: &App, release: &Release) -> Result<bool, Error> {
+    let Principal::Link(link) = &caller.principal else {
+        return Ok(false);
+    };
+    if link.app_id != app.id || release.status != ReleaseStatus::Published {
+        return Ok(false);
+    }
+    let channel = rows::channel(tx, &app.id, &link.channel)?;
+    Ok(channel.is_some_and(|channel| channel.current_release_id.as_ref() == Some(&release.id)))
 }
 
 /// Whether the caller sent these bytes, or may read an artifact made of them.
@@ -178,7 +191,10 @@ fn knows(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Err
 
 /// Whether the caller sent these bytes.
 fn sent(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Error> {
-    if matches!(caller.principal, Principal::Anonymous) {
+    if matches!(
+        caller.principal,
+        Principal::Anonymous | Principal::Link(_) | Principal::SigningIn(_)
+    ) {
         return Ok(false);
     }
     let sql = "SELECT 1 FROM object_uploads WHERE sha256 = ?1 AND actor = ?2";

@@ -37,6 +37,7 @@ mod observe;
 pub mod router;
 mod run;
 mod server;
+mod session;
 mod state;
 
 pub use config::{Config, ConfigError, Limits, Options};

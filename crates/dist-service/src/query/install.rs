@@ -51,9 +51,10 @@ impl Service {
     /// What a channel's install page shows to the caller, who may be anybody with the link unless
     /// the app is private.
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
+        caller.check_link(self.now())?;
         self.read(|tx| {
             let app = rows::app_by_slug(tx, slug)?
-                .filter(|app| caller.may_install(app))
+                .filter(|app| caller.may_install(app, channel))
                 .ok_or_else(|| no_such_app(slug))?;
             let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
             let channel = channel_detail(tx, found)?;
