@@ -36,6 +36,8 @@ mod inspector;
 mod maintenance;
 mod object;
 mod paging;
+#[cfg(test)]
+mod plans;
 mod preflight;
 mod projection;
 mod publish;
