@@ -1,6 +1,7 @@
 //! One box for everything that has a name.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use dist_model::{
     App, AppId, ChannelName, Digest, FileName, Release, ReleaseName, ReleaseStatus, Scope, Slug, Timestamp, TokenId,
@@ -105,9 +106,7 @@ impl Service {
             search.hashes()?;
             search.channels()?;
             search.tokens(now)?;
-            search.hits.sort_by(|a, b| a.0.cmp(&b.0));
-            search.hits.truncate(MOST);
-            Ok(search.hits.into_iter().map(|(_, hit)| hit).collect())
+            Ok(search.best())
         })
     }
 }
@@ -151,23 +150,25 @@ impl Search<'_> {
         self.hits.push(((fit, rank, Reverse(at)), hit));
     }
 
+    /// The best hits. What was found twice, such as by version and build, is there once.
+    fn best(mut self) -> Vec<SearchHit> {
+        self.hits.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut releases = BTreeSet::new();
+        let hits = self.hits.into_iter().map(|(_, hit)| hit);
+        let once = hits.filter(|hit| match &hit.found {
+            Found::Release { release, .. } => releases.insert(release.id.clone()),
+            _ => true,
+        });
+        once.take(MOST).collect()
+    }
+
     fn apps(&mut self) {
-        let fits = |app: &App| {
-            self.fit(app.slug.as_str())
-                .into_iter()
-                .chain(self.fit(&app.display_name))
-                .min()
-        };
-        let found: Vec<_> = self.apps.iter().filter_map(|app| Some((fits(app)?, app))).collect();
-        let found: Vec<_> = found
-            .into_iter()
-            .map(|(fit, app)| {
-                let (slug, display_name) = (app.slug.clone(), app.display_name.clone());
-                (fit, app.updated_at, Found::App { slug, display_name })
-            })
-            .collect();
-        for (fit, at, found) in found {
-            self.hit(fit, 0, at, found);
+        for app in self.apps.clone() {
+            let fits = [self.fit(app.slug.as_str()), self.fit(&app.display_name)];
+            if let Some(fit) = fits.into_iter().flatten().min() {
+                let (slug, display_name) = (app.slug, app.display_name);
+                self.hit(fit, 0, app.updated_at, Found::App { slug, display_name });
+            }
         }
     }
 
