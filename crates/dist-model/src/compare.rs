@@ -100,8 +100,9 @@ pub fn compare(before: &[Artifact], after: &[Artifact]) -> Comparison {
             let key = (artifact.platform.as_str(), &*artifact.arch, &*artifact.package_type);
             map.entry(key).or_default().push(artifact);
         }
-        map.values_mut()
-            .for_each(|those| those.sort_by(|a, b| a.filename.cmp(&b.filename)));
+        for those in map.values_mut() {
+            those.sort_by(|a, b| a.filename.cmp(&b.filename));
+        }
         map
     }
     let (mut old, mut new) = (by_key(before), by_key(after));

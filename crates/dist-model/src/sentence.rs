@@ -148,15 +148,13 @@ impl Words<'_> {
 
     /// The app, or what there is to tell it by.
     fn the_app(self) -> Self {
-        match self.about.app.clone() {
-            Some(slug) => self.part(Part::App(slug)),
-            None => {
-                let made = self.data().get("app").and_then(|app| app["slug"].as_str());
-                let told = made.or(self.text_at("slug")).or(self.text_at("app_id"));
-                let name = told.unwrap_or(&self.event.target_id).to_owned();
-                self.say(name)
-            }
+        if let Some(slug) = self.about.app.clone() {
+            return self.part(Part::App(slug));
         }
+        let made = self.data().get("app").and_then(|app| app["slug"].as_str());
+        let told = made.or(self.text_at("slug")).or(self.text_at("app_id"));
+        let name = told.unwrap_or(&self.event.target_id).to_owned();
+        self.say(name)
     }
 
     /// `acme 2.4.0 (812)`. A draft that was discarded is known from the event alone.
@@ -166,14 +164,12 @@ impl Words<'_> {
             Some(slug) => self.part(Part::App(slug.clone())).say(" "),
             None => self,
         };
-        match words.about.release.clone() {
-            Some(release) => words.part(Part::Release { app, release }),
-            None => {
-                let id = words.text_at("release_id").unwrap_or(&words.event.target_id);
-                let label = words.told_label().unwrap_or_else(|| id.to_owned());
-                words.say(label)
-            }
+        if let Some(release) = words.about.release.clone() {
+            return words.part(Part::Release { app, release });
         }
+        let id = words.text_at("release_id").unwrap_or(&words.event.target_id);
+        let label = words.told_label().unwrap_or_else(|| id.to_owned());
+        words.say(label)
     }
 
     /// The label that the event itself tells.

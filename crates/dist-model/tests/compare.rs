@@ -38,12 +38,15 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// Processors and file names.
+type Files = &'static [(&'static str, &'static str)];
+
 #[test]
 fn artifacts_are_matched_by_kind_then_name_then_order() {
     let none = json!({});
     let named = |arch: &str, filename: &str| artifact(filename, arch, 1, &none);
     // Each case: before, after, and the pairs as `before>after`.
-    let cases: &[(&[(&str, &str)], &[(&str, &str)], &[&str])] = &[
+    let cases: &[(Files, Files, &[&str])] = &[
         (&[("", "a-1")], &[("", "a-2")], &["a-1>a-2"]),
         (&[("arm64", "a")], &[("x86_64", "a")], &["a>-", "->a"]),
         (&[("", "a"), ("", "b")], &[("", "b"), ("", "c")], &["b>b", "a>c"]),
@@ -52,8 +55,7 @@ fn artifacts_are_matched_by_kind_then_name_then_order() {
         (&[], &[], &[]),
     ];
     for (before, after, expected) in cases {
-        let make =
-            |side: &[(&str, &str)]| -> Vec<Artifact> { side.iter().map(|(arch, name)| named(arch, name)).collect() };
+        let make = |side: Files| -> Vec<Artifact> { side.iter().map(|(arch, name)| named(arch, name)).collect() };
         let compared = compare(&make(before), &make(after));
         let name = |side: &Option<Artifact>| side.as_ref().map_or("-".to_owned(), |it| it.filename.to_string());
         let pairs: Vec<String> = compared

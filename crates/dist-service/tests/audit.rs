@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, code, local};
-use dist_model::{AppChanges, ChannelChanges, ErrorCode, Part, Scope, Slug, Visibility, sentence};
+use dist_model::{AppChanges, ErrorCode, Part, Scope, Slug, Visibility, sentence};
 use dist_service::{AuditFilter, AuditLine, AuditPage, AuditPlace, Caller, Paging, Principal, PromoteFrom, Selector};
 
 fn acme() -> Slug {
@@ -189,31 +189,30 @@ async fn a_release_has_a_timeline_with_the_moves_to_it() {
 #[tokio::test]
 async fn an_export_reads_all_that_was_there_in_pages() {
     let world = busy().await;
-    let settings = |percent| ChannelChanges {
-        rollout_percent: Some(percent),
-        ..ChannelChanges::default()
+    let (ci, _) = world.token("ci", &[Scope::Read], None, &[]).await;
+    let Principal::Token(token) = ci.principal else {
+        panic!("a token signs in as one")
     };
-    let beta = "beta".parse().unwrap();
-    for round in 0..1100 {
-        let changes = settings(u8::try_from(round % 100).unwrap());
-        world
-            .service
-            .update_channel(&local(), &acme(), &beta, changes)
-            .await
-            .unwrap();
-    }
+    let refused = || {
+        let (service, token) = (world.service.clone(), token.clone());
+        async move {
+            service
+                .record_refusal(&token, ErrorCode::AuthMissingScope, "GET /", None)
+                .await
+                .unwrap()
+        }
+    };
+    let mut tasks = tokio::task::JoinSet::new();
+    (0..1100).for_each(|_| drop(tasks.spawn(refused())));
+    tasks.join_all().await;
     let filter = AuditFilter {
-        action: Some("channel.updated".to_owned()),
+        action: Some("access.refused".to_owned()),
         ..AuditFilter::default()
     };
     let mut export = world.service.audit_export(&local(), filter).await.unwrap();
     let first = export.next().unwrap().unwrap();
     // What comes while it is read is not part of it.
-    world
-        .service
-        .update_channel(&local(), &acme(), &beta, settings(77))
-        .await
-        .unwrap();
+    refused().await;
     let rest: Vec<_> = export.flat_map(Result::unwrap).collect();
     assert_eq!((first.len(), rest.len()), (1000, 100));
     let all: Vec<u64> = first.iter().chain(&rest).map(|event| event.id).collect();

@@ -5,7 +5,7 @@ use persist::{SqlError, SqlRead, SqlReadExt as _, SqlTx, params};
 
 use crate::rows;
 
-/// The app_id under which the objects of all apps are counted, each once.
+/// The `app_id` under which the objects of all apps are counted, each once.
 const ALL: &str = "";
 
 /// An artifact is made of its object.

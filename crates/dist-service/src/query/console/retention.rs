@@ -1,5 +1,6 @@
 //! What a cleanup would let go of an app, before it does.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use dist_model::{App, Channel, ChannelName, Digest, Release, Scope, Slug};
@@ -50,7 +51,7 @@ impl Service {
                     channels: pointed.map(|(name, _)| name.clone()).collect(),
                 });
             }
-            releases.sort_by(|a, b| b.release.published_at.cmp(&a.release.published_at));
+            releases.sort_by_key(|planned| Reverse(planned.release.published_at));
             Ok(RetentionPlan {
                 freed_bytes: freed(tx, &app, &releases)?,
                 app,

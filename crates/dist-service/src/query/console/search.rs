@@ -152,7 +152,7 @@ impl Search<'_> {
 
     /// The best hits. What was found twice, such as by version and build, is there once.
     fn best(mut self) -> Vec<SearchHit> {
-        self.hits.sort_by(|a, b| a.0.cmp(&b.0));
+        self.hits.sort_by_key(|(place, _)| *place);
         let mut releases = BTreeSet::new();
         let hits = self.hits.into_iter().map(|(_, hit)| hit);
         let once = hits.filter(|hit| match &hit.found {
