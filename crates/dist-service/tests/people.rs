@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use dist_model::decide::{LinkIntent, UserIntent};
-use dist_model::{ErrorCode, Role, Roles, Scope, Session, UserChanges};
+use dist_model::{AppChanges, ErrorCode, Role, Roles, Scope, Session, UserChanges};
 use dist_service::{AuditFilter, Caller, Error, NewSession, Paging, Principal, Visit};
 
 use common::{World, local};
@@ -98,7 +98,7 @@ async fn a_cookie_is_good_until_its_session_ends() {
     assert!(world.service.session_of(&signed_in.secret).await.unwrap().is_none());
     let refused = world
         .service
-        .create_app(&me, "acme".parse().unwrap(), Default::default(), None)
+        .create_app(&me, "acme".parse().unwrap(), AppChanges::default(), None)
         .await;
     assert_eq!(code(refused), ErrorCode::AuthSessionEnded);
 }
@@ -213,7 +213,7 @@ async fn roles_bound_what_people_do() {
     for slug in ["acme", "other"] {
         world
             .service
-            .create_app(&local(), slug.parse().unwrap(), Default::default(), None)
+            .create_app(&local(), slug.parse().unwrap(), AppChanges::default(), None)
             .await
             .unwrap();
     }
@@ -223,7 +223,7 @@ async fn roles_bound_what_people_do() {
     let make = async |caller: &Caller, slug: &str| {
         let made = world
             .service
-            .create_app(caller, slug.parse().unwrap(), Default::default(), None)
+            .create_app(caller, slug.parse().unwrap(), AppChanges::default(), None)
             .await;
         made.map_err(|error| error.refusal().code)
     };
@@ -235,7 +235,7 @@ async fn roles_bound_what_people_do() {
             name: format!("ci-{app}"),
             scopes: dist_model::Scopes([Scope::Publish].into()),
             app_slug: Some(app.parse().unwrap()),
-            channels: Default::default(),
+            channels: std::collections::BTreeSet::new(),
             expires_at: None,
         };
         world.service.create_token(&local(), intent, None).await.unwrap().token
@@ -247,7 +247,7 @@ async fn roles_bound_what_people_do() {
     );
     assert_eq!(
         world.service.tokens(&manager, &Paging::default()).await.unwrap().items,
-        [own.clone()]
+        std::slice::from_ref(&own)
     );
     assert_eq!(
         code(world.service.revoke_token(&manager, &others.id).await),
@@ -283,7 +283,7 @@ async fn who_loses_a_role_loses_it_at_once() {
     // The caller still holds what it was when its request began.
     let refused = world
         .service
-        .create_app(&other, "acme".parse().unwrap(), Default::default(), None)
+        .create_app(&other, "acme".parse().unwrap(), AppChanges::default(), None)
         .await;
     assert_eq!(code(refused), ErrorCode::AuthRole);
     let own = &admin.person().unwrap().user.id;
@@ -335,9 +335,9 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let world = World::new();
     world.publish("1.0.0", Some("beta"), "one").await.unwrap();
     world.publish("1.1.0", Some("stable"), "two").await.unwrap();
-    let private = dist_model::AppChanges {
+    let private = AppChanges {
         visibility: Some(dist_model::Visibility::Private),
-        ..Default::default()
+        ..AppChanges::default()
     };
     let slug = "acme".parse().unwrap();
     world.service.update_app(&local(), &slug, private).await.unwrap();

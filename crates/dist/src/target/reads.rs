@@ -159,6 +159,7 @@ impl Target {
                     action: query.action.clone(),
                     since: query.since,
                     until: query.until,
+                    ..AuditFilter::default()
                 };
                 let paging = service_paging(paging);
                 let page = local.service.audit(&local.caller, &filter, &paging).await;
