@@ -199,7 +199,7 @@ async fn an_export_reads_all_that_was_there_in_pages() {
             service
                 .record_refusal(&token, ErrorCode::AuthMissingScope, "GET /", None)
                 .await
-                .unwrap()
+                .unwrap();
         }
     };
     let mut tasks = tokio::task::JoinSet::new();

@@ -283,7 +283,7 @@ fn artifacts(n: usize) -> Vec<Artifact> {
         sha256: digest(n, k),
         storage_key: format!("objects/{}", digest(n, k)),
         metadata: metadata.as_object().cloned().unwrap(),
-        validation_status: if n % 7 == 0 {
+        validation_status: if n.is_multiple_of(7) {
             ValidationStatus::Warning
         } else {
             ValidationStatus::Passed
@@ -319,7 +319,7 @@ fn write_downloads(folder: &Path) {
             for k in 0..PLATFORMS.len() {
                 let id = format!("01890000-0000-7000-a{k:03x}-{n:012x}");
                 insert
-                    .execute(rusqlite::params![id, at.day(), (n % 17 + 1) as i64])
+                    .execute(rusqlite::params![id, at.day(), i64::try_from(n % 17 + 1).unwrap()])
                     .unwrap();
             }
         }
