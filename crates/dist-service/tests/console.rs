@@ -5,12 +5,12 @@ mod common;
 
 use common::{Told, World, artifact, code, local, request};
 use dist_model::{
-    AppChanges, ChannelChanges, ErrorCode, MoveCause, Platform, ReleaseStatus, Scope, Slug, Source, Timestamp,
-    ValidationStatus, Visibility,
+    AppChanges, ErrorCode, MoveCause, Platform, ReleaseStatus, Scope, Slug, Source, Timestamp, ValidationStatus,
+    Visibility,
 };
 use dist_service::{
-    AppPage, Caller, CleanupOptions, Found, OpenMode, Paging, Principal, PromoteFrom, PublishRequest, ReleaseSearch,
-    SearchHit, Selector, Service, facts,
+    AppPage, Caller, CleanupOptions, OpenMode, Paging, Principal, PromoteFrom, PublishRequest, ReleaseSearch, Selector,
+    Service, facts,
 };
 use serde_json::json;
 
@@ -406,115 +406,6 @@ async fn downloads_are_told_by_day_app_and_release() {
 }
 
 #[tokio::test]
-async fn storage_counts_an_object_once_and_lets_go_of_what_goes() {
-    let world = World::new();
-    let used = async || {
-        let used = world.service.storage(&local()).await.unwrap();
-        assert_eq!(used.bytes, used.days.last().map_or(0, |day| day.bytes));
-        (
-            used.bytes,
-            used.shared_bytes,
-            used.apps.iter().map(|app| app.bytes).collect::<Vec<_>>(),
-        )
-    };
-    world.publish("1.0.0", Some("beta"), "12345").await.unwrap();
-    world.publish("1.1.0", Some("beta"), "12345").await.unwrap();
-    assert_eq!(used().await, (5, 0, vec![5]));
-    let digest = world.upload(&local(), b"12345").await;
-    let other = PublishRequest {
-        slug: "other".parse().unwrap(),
-        ..request("1.0.0", None, vec![artifact("x-linux", digest)])
-    };
-    world.service.publish(&local(), other, None).await.unwrap();
-    assert_eq!(used().await, (5, 5, vec![5, 5]));
-
-    world.pass(86_400);
-    let (first, second) = (
-        world.upload(&local(), b"123").await,
-        world.upload(&local(), b"1234567").await,
-    );
-    let draft = PublishRequest {
-        draft: true,
-        ..request("2.0.0", None, vec![artifact("acme-linux", first)])
-    };
-    world.service.publish(&local(), draft, None).await.unwrap();
-    assert_eq!(used().await, (8, 5, vec![8, 5]));
-    let replacing = vec![artifact("acme-linux", second)];
-    world
-        .service
-        .add_artifacts(&local(), &acme(), &version("2.0.0"), replacing, None)
-        .await
-        .unwrap();
-    assert_eq!(used().await, (12, 5, vec![12, 5]));
-    world
-        .service
-        .discard(&local(), &acme(), &version("2.0.0"))
-        .await
-        .unwrap();
-    assert_eq!(used().await, (5, 5, vec![5, 5]));
-    let days = world.service.storage(&local()).await.unwrap().days;
-    assert_eq!(days.iter().map(|day| day.bytes).collect::<Vec<_>>(), [5, 5]);
-
-    let disk = world.service.objects_on_disk(&local()).await.unwrap();
-    assert_eq!(
-        (
-            disk.objects,
-            disk.bytes,
-            disk.unreferenced_objects,
-            disk.unreferenced_bytes
-        ),
-        (3, 15, 2, 10)
-    );
-    assert!(world.service.verify(&local()).await.unwrap().ok);
-}
-
-#[tokio::test]
-async fn the_plan_of_retention_is_what_a_cleanup_does() {
-    let world = World::new();
-    for n in 0..9 {
-        // Every second release has the same bytes.
-        let bytes = if n % 2 == 0 {
-            "shared".to_owned()
-        } else {
-            format!("bytes {n}")
-        };
-        world.publish(&format!("1.{n}.0"), Some("beta"), &bytes).await.unwrap();
-    }
-    let plan = world.service.retention_plan(&local(), &acme()).await.unwrap();
-    assert_eq!((plan.releases.len(), plan.freed_bytes), (0, 0));
-    let keep = ChannelChanges {
-        retention_keep: Some(5),
-        ..ChannelChanges::default()
-    };
-    world
-        .service
-        .update_channel(&local(), &acme(), &"beta".parse().unwrap(), keep)
-        .await
-        .unwrap();
-    promote(&world, "1.0.0").await;
-    let plan = world.service.retention_plan(&local(), &acme()).await.unwrap();
-    let planned: Vec<_> = plan
-        .releases
-        .iter()
-        .map(|planned| (planned.release.version.as_str(), planned.channels.len()))
-        .collect();
-    assert_eq!(planned, [("1.3.0", 1), ("1.2.0", 1), ("1.1.0", 1)]);
-    assert_eq!((plan.freed_bytes, plan.channels.len()), (14, 2));
-
-    let options = CleanupOptions {
-        dry_run: false,
-        grace: std::time::Duration::ZERO,
-    };
-    let report = world.service.cleanup(&local(), options, None).await.unwrap();
-    assert_eq!((report.releases.len(), report.freed_bytes), (3, 14));
-    let used = world.service.storage(&local()).await.unwrap();
-    assert_eq!(used.bytes, 6 + 7 * 2, "the shared object, 1.5.0 and 1.7.0 are left");
-    let plan = world.service.retention_plan(&local(), &acme()).await.unwrap();
-    assert_eq!((plan.releases.len(), plan.freed_bytes), (0, 0));
-    assert!(world.service.verify(&local()).await.unwrap().ok);
-}
-
-#[tokio::test]
 async fn health_tells_the_last_backup_and_cleanup() {
     let world = World::new();
     let health = world.service.health(&local()).await.unwrap();
@@ -531,90 +422,6 @@ async fn health_tells_the_last_backup_and_cleanup() {
     assert_eq!(health.last_cleanup.unwrap().event.action, "store.cleaned");
     assert_eq!(health.head, 3);
     assert!(health.database_bytes > 0 && health.free_bytes > 0 && health.sequencer.batches > 0);
-}
-
-fn shown(hits: &[SearchHit]) -> Vec<String> {
-    let show = |hit: &SearchHit| match &hit.found {
-        Found::App { slug, .. } => format!("app {slug}"),
-        Found::Release {
-            app, release, commit, ..
-        } => {
-            format!(
-                "release {app} {}{}",
-                release.label,
-                commit.as_ref().map_or("", |_| " by commit")
-            )
-        }
-        Found::Artifact { filename, .. } => format!("artifact {filename}"),
-        Found::Channel { app, name } => format!("channel {app} {name}"),
-        Found::Token { name, .. } => format!("token {name}"),
-    };
-    hits.iter()
-        .map(|hit| format!("{}{}", if hit.exact { "=" } else { "" }, show(hit)))
-        .collect()
-}
-
-#[tokio::test]
-async fn one_box_finds_apps_releases_digests_commits_channels_and_tokens() {
-    let world = World::new();
-    let digest = world.upload(&local(), b"bytes").await;
-    for (text, build, commit) in [("2.4.0", "812", "c0ffee0123456789"), ("2.4.1", "2", "c0ffee9999999999")] {
-        world.pass(1);
-        let source = Source {
-            commit: Some(commit.to_owned()),
-            ..Source::default()
-        };
-        let mut wanted = PublishRequest {
-            source,
-            ..request(text, Some("acme-beta"), vec![artifact("acme-linux", digest)])
-        };
-        wanted.build = build.parse().unwrap();
-        world.service.publish(&local(), wanted, None).await.unwrap();
-    }
-    world.token("acme-ci", &[Scope::Read], None, &[]).await;
-    let hex = digest.to_string();
-    let cases = [
-        ("acme", &["=app acme", "channel acme acme-beta", "token acme-ci"][..]),
-        ("ACME", &["=app acme", "channel acme acme-beta", "token acme-ci"]),
-        ("beta", &["channel acme acme-beta"]),
-        ("2.4", &["release acme 2.4.1 (2)", "release acme 2.4.0 (812)"]),
-        ("2.4.0", &["=release acme 2.4.0 (812)"]),
-        ("2", &["=release acme 2.4.1 (2)", "release acme 2.4.0 (812)"]),
-        ("81", &["release acme 2.4.0 (812)"]),
-        ("c0ffee0", &["release acme 2.4.0 (812) by commit"]),
-        (
-            "C0FFEE",
-            &["release acme 2.4.1 (2) by commit", "release acme 2.4.0 (812) by commit"],
-        ),
-        ("c0ffe", &[]),
-        (&hex[..6], &["artifact acme-linux", "artifact acme-linux"]),
-        (&hex[..5], &[]),
-        (" acme-ci ", &["=token acme-ci"]),
-        ("", &[]),
-        ("%", &[]),
-        ("\u{202e}<script>", &[]),
-    ];
-    for (text, expected) in cases {
-        assert_eq!(
-            shown(&world.service.search(&local(), text).await.unwrap()),
-            expected,
-            "{text:?}"
-        );
-    }
-    let (reader, _) = world.token("reader", &[Scope::Read], None, &[]).await;
-    assert_eq!(shown(&world.service.search(&reader, "acme-ci").await.unwrap()), [""; 0]);
-}
-
-#[tokio::test]
-async fn a_search_ends_at_twenty_and_the_whole_name_is_first() {
-    let world = World::new();
-    for n in 0..30 {
-        world.publish(&format!("1.{n}"), None, &n.to_string()).await.unwrap();
-    }
-    let hits = world.service.search(&local(), "1.2").await.unwrap();
-    assert_eq!(shown(&hits)[0], "=release acme 1.2");
-    assert_eq!(hits.len(), 11, "1.2 and 1.20 to 1.29");
-    assert_eq!(world.service.search(&local(), "1.").await.unwrap().len(), 20);
 }
 
 #[tokio::test]
