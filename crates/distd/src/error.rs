@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use axum::response::{IntoResponse, Response};
-use dist_api::{ErrorBody, ErrorDetail};
+use dist_api::ErrorBody;
 use dist_blobs::{BlobError, ReceiveError};
 use dist_model::{ErrorCode, ErrorKind, Refusal};
 use http::{HeaderValue, StatusCode, header};
@@ -23,6 +23,8 @@ pub(crate) struct ApiError {
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub code: ErrorCode,
+    /// What the client is told.
+    pub message: String,
     pub cause: Option<String>,
 }
 
@@ -66,19 +68,22 @@ pub(crate) fn refusal_body(code: ErrorCode) -> Vec<u8> {
     body(&Refusal::new(code, code.help()))
 }
 
-fn body(refusal: &Refusal) -> Vec<u8> {
-    // A 5xx says nothing of its cause: the text is the reference's, whatever the refusal says.
-    let body = if refusal.code.kind().http_status() >= 500 {
-        ErrorBody {
-            error: ErrorDetail {
-                code: refusal.code.as_str().to_owned(),
-                message: refusal.code.help().to_owned(),
-                details: serde_json::Map::new(),
-            },
-        }
+/// What the client is told. A 5xx says nothing of its cause: the text is the reference's, whatever
+/// the refusal says.
+fn message(refusal: &Refusal) -> &str {
+    if refusal.code.kind().http_status() >= 500 {
+        refusal.code.help()
     } else {
-        ErrorBody::from(refusal)
-    };
+        &refusal.message
+    }
+}
+
+fn body(refusal: &Refusal) -> Vec<u8> {
+    let mut body = ErrorBody::from(refusal);
+    if refusal.code.kind().http_status() >= 500 {
+        message(refusal).clone_into(&mut body.error.message);
+        body.error.details.clear();
+    }
     // Text, numbers and maps with text keys always serialise.
     serde_json::to_vec(&body).unwrap_or_default()
 }
@@ -170,6 +175,7 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(Refused {
             code: self.refusal.code,
+            message: message(&self.refusal).to_owned(),
             cause: self.cause,
         });
         response

@@ -25,6 +25,7 @@ mod api;
 mod body;
 mod config;
 mod connection;
+mod console;
 mod download;
 mod error;
 mod extract;
@@ -39,6 +40,7 @@ mod run;
 mod server;
 mod session;
 mod state;
+mod web;
 
 pub use config::{Config, ConfigError, Limits, Options};
 pub use inspector::{ChildInspector, run_if_inspector};

@@ -29,6 +29,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Whose credential it was, as far as it is one of ours.
+    pub(crate) fn recognised(&self) -> Option<&Token> {
+        self.token.get().map(Arc::as_ref)
+    }
+
     /// Notes whose credential it was, for the audit of a refusal.
     pub(crate) fn recognise(&self, principal: Principal) {
         let _ = self.principal.set(principal);

@@ -1,49 +1,38 @@
 //! What stands on the pages: each struct holds what its template shows, and nothing else.
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use axum::response::Response;
 use dist_api::Links;
 use dist_inspect::Severity;
 use dist_model::{App, Artifact, ChannelDetail, IosMode, Platform, Release, Timestamp};
 use dist_service::{facts, findings};
 use fast_qr::QRBuilder;
 use fast_qr::convert::svg::SvgBuilder;
-use http::{HeaderValue, header};
 use serde_json::Value;
 
 use super::visitor::Visitor;
-use crate::error::{ApiError, Result};
+use crate::error::Result;
+use crate::web::text::human_size;
+use crate::web::{self, Nonce, Referrer};
 
 /// A page inside the common frame.
 #[derive(Template)]
 #[template(path = "frame.html")]
 struct Frame<'a, P: Template> {
     title: &'a str,
-    nonce: &'a str,
+    nonce: &'a Nonce,
     page: &'a P,
 }
 
-/// A page as an answer, which may load nothing but the site's pictures and run nothing but its own
-/// style.
+/// A page in its frame as an answer. Its address may be a secret, and is told to nobody.
 pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
-    let nonce = STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>());
+    let nonce = Nonce::new();
     let frame = Frame {
         title,
         nonce: &nonce,
         page,
     };
-    let text = frame.render().map_err(ApiError::internal)?;
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
-    let headers = response.headers_mut();
-    let policy = HeaderValue::from_str(&policy).map_err(ApiError::internal)?;
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(response)
+    web::page(&frame, &nonce, Referrer::Nobody)
 }
 
 /// Says what went wrong.
@@ -336,18 +325,6 @@ fn date(release: &Release) -> String {
     release.published_at.map(Timestamp::day).unwrap_or_default()
 }
 
-/// A size for people: three digits are enough to compare.
-fn human_size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let unit = (bytes.ilog2() / 10).min(4) as usize;
-    let whole = 1_u64 << (10 * unit);
-    let tenths = u128::from(bytes) * 10 / u128::from(whole);
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit - 1])
-}
-
 fn qr_svg(url: &str) -> Option<String> {
     let qr = QRBuilder::new(url).build().ok()?;
     Some(SvgBuilder::default().to_str(&qr))
@@ -356,19 +333,6 @@ fn qr_svg(url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_for_people() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1_572_864, "1.5 MiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ] {
-            assert_eq!(human_size(bytes), text);
-        }
-    }
 
     #[test]
     fn links_for_iphones_are_https() {
