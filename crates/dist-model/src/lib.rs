@@ -58,4 +58,4 @@ pub use reports::{
 pub use session::{Session, SignIn};
 pub use time::Timestamp;
 pub use token::{Scope, Scopes, Token};
-pub use user::{Role, Roles, User, UserChanges, check_password};
+pub use user::{Role, Roles, User, UserChanges, check_password, clean_name};
