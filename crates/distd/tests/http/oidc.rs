@@ -14,7 +14,7 @@ use dist_service::Admission;
 use distd::OidcConfig;
 use http::{HeaderMap, Method, StatusCode};
 use ring::rand::SystemRandom;
-use ring::rsa::KeyPair;
+use ring::rsa::{KeyPair, PublicKeyComponents};
 use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -167,11 +167,7 @@ async fn metadata(State(provider): State<Arc<Provider>>) -> Json<Value> {
 async fn keys(State(provider): State<Arc<Provider>>) -> Json<Value> {
     *provider.asked_for_keys.lock().unwrap() += 1;
     let published = |name: &str| {
-        let public = rsa(name).public().clone();
-        let (n, e) = (
-            public.n().big_endian_without_leading_zero(),
-            public.e().big_endian_without_leading_zero(),
-        );
+        let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(rsa(name).public());
         json!({"kty": "RSA", "kid": name, "use": "sig", "alg": "RS256", "n": encode(n), "e": encode(e)})
     };
     let point = elliptic().public_key().as_ref();

@@ -1,14 +1,12 @@
 //! Who may come in, and how they are kept apart from whoever may not.
 
-use std::sync::{Arc, Mutex};
-
-use dist_model::{Role, Session, UserChanges};
+use dist_model::{Role, UserChanges};
 use dist_service::{Caller, Principal};
 use distd::{Config, Server};
 use http::Method;
 use serde_json::Value;
 
-use crate::common::{Answer, PASSWORD, Signed, Site, field};
+use crate::common::{Answer, PASSWORD, Site, field};
 
 const OWN: &str = "https://get.example.org";
 
