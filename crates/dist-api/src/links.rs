@@ -42,6 +42,21 @@ impl Links {
         format!("{}/install/{slug}/{channel}/icon/{icon}", self.base)
     }
 
+    /// The page that makes the first admin of a new server.
+    pub fn setup(&self, secret: &str) -> String {
+        format!("{}/admin/setup/{secret}", self.base)
+    }
+
+    /// Where a sign-in provider sends people back to.
+    pub fn oidc_callback(&self) -> String {
+        format!("{}/admin/oidc/callback", self.base)
+    }
+
+    /// The page on which somebody sets their password.
+    pub fn invitation(&self, secret: &str) -> String {
+        format!("{}/admin/invitation/{secret}", self.base)
+    }
+
     /// The bytes of an object.
     pub fn download(&self, digest: &Digest) -> String {
         format!("{}/download/{digest}", self.base)

@@ -192,6 +192,9 @@ codes! {
     AuthSessionEnded "auth.session_ended" Unauthenticated "The session has ended; sign in again."
     AuthWrongPassword "auth.wrong_password" Unauthenticated "The e-mail address or the password is wrong."
     AuthTooMany "auth.too_many_attempts" TooMany "Too many attempts to sign in failed; wait, then try again."
+    AuthNotVouched "auth.not_vouched" Unauthenticated "The provider's answer does not prove who you are; sign in again."
+    AuthNotLetIn "auth.not_let_in" Forbidden "The provider vouches for you, but nobody has let you in; ask an admin."
+    AuthProviderDown "auth.provider_unavailable" Unavailable "The sign-in provider cannot be reached; try again, or sign in with a password."
 
     UserNotFound "user.not_found" NotFound "No person has this id or e-mail address."
     UserExists "user.exists" Conflict "A person with this e-mail address exists."

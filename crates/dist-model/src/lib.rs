@@ -62,4 +62,4 @@ pub use sentence::{About, Part, ReleaseName, sentence};
 pub use session::{Session, SignIn};
 pub use time::Timestamp;
 pub use token::{Scope, Scopes, Token};
-pub use user::{Role, Roles, User, UserChanges, check_password};
+pub use user::{Role, Roles, User, UserChanges, check_password, clean_name};

@@ -138,6 +138,14 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     }
 }
 
+/// What is left of a name from elsewhere that a person can be called by.
+pub fn clean_name(name: &str) -> String {
+    let printable = name
+        .chars()
+        .filter(|c| !c.is_control() && !crate::names::is_bidi_control(*c));
+    printable.take(100).collect()
+}
+
 /// Checks a password that somebody wants: long enough to be no guess, short enough to be hashed, and
 /// not what everybody knows. Nothing is asked of its characters (NIST SP 800-63B, section 5.1.1.2).
 ///

@@ -111,6 +111,15 @@ impl Service {
         }
     }
 
+    /// Refuses where too many attempts to sign in failed from an address. It is one more until somebody
+    /// has signed in from there.
+    ///
+    /// # Errors
+    /// `auth.too_many_attempts`.
+    pub fn try_sign_in(&self, address: IpAddr) -> Result<(), Error> {
+        Ok(self.throttle().attempt(None, address, self.now())?)
+    }
+
     /// Begins a session of a person whom the caller of this has made sure of. `prepare` looks at the
     /// person as they are inside the transaction and may add events before the session's own.
     pub(crate) async fn start_session(

@@ -4,9 +4,10 @@ use dist_model::decide::{self, Decided, UserIntent};
 use dist_model::{
     Email, ErrorCode, Event, Refusal, Role, Scope, SignIn, Timestamp, User, UserChanges, UserId, check_password, events,
 };
-use persist::{SqlReadExt as _, params};
+use persist::{SqlRead, SqlReadExt as _, params};
 
 use crate::people::{self, Credentials, no_such, select_users};
+use crate::rows::parsed_opt;
 use crate::session::end_all;
 use crate::{Caller, Error, NewSession, Page, Paging, Principal, Service, Visit, password, secret};
 
@@ -170,6 +171,24 @@ impl Service {
         .await
     }
 
+    /// Sets anybody's password and ends their sessions: for whoever has the store's folder, and whom
+    /// no mail reaches. Over HTTP people set their own.
+    ///
+    /// # Errors
+    /// `user.not_found`, `user.password_weak`.
+    pub async fn set_password(&self, caller: &Caller, id: &UserId, password: String) -> Result<User, Error> {
+        let user = self.user(caller, id).await?.user;
+        check_password(&password, &user.email)?;
+        let password_hash = password::hash(&*self.setup().entropy, password).await?;
+        self.write(caller, move |tx, scene| {
+            scene.caller.require(Scope::Admin, None, None, scene.context.now)?;
+            let mut events = vec![password_set(&user, password_hash)];
+            events.extend(end_all(&*tx, &user, None, scene.context.now)?);
+            Ok(Decided { events, value: user })
+        })
+        .await
+    }
+
     /// Changes what a person is called and may. Who is disabled is signed out everywhere.
     ///
     /// # Errors
@@ -196,21 +215,25 @@ impl Service {
         let users = self.read(|tx| {
             let sql = select_users!("WHERE email > ?1 ORDER BY email LIMIT ?2");
             let found = tx.query_all(sql, params![&after, paging.sql_limit()], people::read_credentials)?;
-            let rows = found.into_iter().map(|found| {
-                let sql = "SELECT max(coalesce(last_seen_at, created_at)) FROM sessions WHERE user_id = ?1";
-                let seen = tx.query_opt(sql, params![found.user.id.as_str()], |row| {
-                    crate::rows::parsed_opt(row, 0)
-                })?;
-                Ok(UserRow {
-                    has_password: found.password_hash.is_some(),
-                    invited_until: found.invited_until,
-                    last_seen_at: seen.flatten(),
-                    user: found.user,
-                })
-            });
+            let rows = found.into_iter().map(|found| with_last_seen(tx, found));
             rows.collect::<Result<Vec<_>, Error>>()
         })?;
         Ok(Page::cut(users, paging, "users", |row| [row.user.email.to_string()]))
+    }
+
+    /// A person, for those who administer people and for themselves.
+    ///
+    /// # Errors
+    /// `user.not_found`.
+    pub async fn user(&self, caller: &Caller, id: &UserId) -> Result<UserRow, Error> {
+        if caller.person().is_none_or(|person| person.user.id != *id) {
+            caller.require(Scope::Admin, None, None, self.now())?;
+        }
+        self.read(|tx| {
+            let sql = select_users!("WHERE id = ?1");
+            let found = tx.query_opt(sql, params![id.as_str()], people::read_credentials)?;
+            with_last_seen(tx, found.ok_or_else(|| no_such(ErrorCode::UserNotFound))?)
+        })
     }
 
     /// The person with an e-mail address, for those who administer people.
@@ -222,6 +245,17 @@ impl Service {
         let found = self.read(|tx| Ok::<_, Error>(people::credentials(tx, email)?))?;
         Ok(found.ok_or_else(|| no_such(ErrorCode::UserNotFound))?.user)
     }
+}
+
+fn with_last_seen(tx: &dyn SqlRead, found: Credentials) -> Result<UserRow, Error> {
+    let sql = "SELECT max(coalesce(last_seen_at, created_at)) FROM sessions WHERE user_id = ?1";
+    let seen = tx.query_opt(sql, params![found.user.id.as_str()], |row| parsed_opt(row, 0))?;
+    Ok(UserRow {
+        has_password: found.password_hash.is_some(),
+        invited_until: found.invited_until,
+        last_seen_at: seen.flatten(),
+        user: found.user,
+    })
 }
 
 fn invite(user: User, secret: String, now: Timestamp, events: &mut Vec<Event>) -> Invited {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dist_model::decide::{LinkIntent, UserIntent};
 use dist_model::{AppChanges, ErrorCode, Role, Roles, Scope, Session, UserChanges};
-use dist_service::{AuditFilter, Caller, Error, NewSession, Paging, Principal, Visit};
+use dist_service::{Admission, AuditFilter, Caller, Error, Identity, NewSession, Paging, Principal, Visit};
 
 use common::{World, local};
 
@@ -432,4 +432,68 @@ async fn no_secret_and_no_hash_is_shown() {
     assert!(!shown.contains("hash") && !shown.contains("argon2"), "{shown}");
     let verified = world.service.verify(&local()).await.unwrap();
     assert!(verified.problems.is_empty(), "{:?}", verified.problems);
+}
+
+fn identity(subject: &str, email: Option<&str>) -> Identity {
+    Identity {
+        issuer: "https://id.example.org".to_owned(),
+        subject: subject.to_owned(),
+        email: email.map(|email| email.parse().unwrap()),
+        name: "Bob\u{202e}".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_provider_vouches_for_who_was_let_in() {
+    let world = World::new();
+    let admin = admin(&world).await;
+    let come = async |subject: &str, email: Option<&str>, admission: Option<Admission>| {
+        let come = world.service.sign_in_as(identity(subject, email), admission, visit());
+        come.await.map(|session| session.person.user.clone())
+    };
+    let refused = |result: Result<dist_model::User, Error>| assert_eq!(code(result), ErrorCode::AuthNotLetIn);
+    refused(come("1", Some("bob@example.org"), None).await);
+    refused(come("1", None, None).await);
+
+    assert_eq!(come("9", Some("ann@example.org"), None).await.unwrap().name, "Ann");
+    assert_eq!(
+        come("9", None, None).await.unwrap().name,
+        "Ann",
+        "the subject is who they are, whatever their address"
+    );
+    refused(come("8", Some("ann@example.org"), None).await);
+
+    let admission = Admission {
+        domain: "example.org".to_owned(),
+        role: Role::Viewer,
+    };
+    refused(come("2", Some("eve@evil.example.org"), Some(admission.clone())).await);
+    let bob = come("2", Some("bob@example.org"), Some(admission.clone()))
+        .await
+        .unwrap();
+    assert_eq!((bob.role, bob.name.as_str()), (Some(Role::Viewer), "Bob"));
+    let disabled = UserChanges {
+        disabled: Some(true),
+        ..UserChanges::default()
+    };
+    world.service.update_user(&admin, &bob.id, disabled).await.unwrap();
+    refused(come("2", Some("bob@example.org"), Some(admission)).await);
+}
+
+#[tokio::test]
+async fn a_password_from_the_shell_ends_all_sessions() {
+    let world = World::new();
+    let admin = admin(&world).await;
+    let id = admin.person().unwrap().user.id.clone();
+    let set = async |caller: &Caller, password: &str| {
+        let set = world.service.set_password(caller, &id, password.to_owned()).await;
+        set.map(drop)
+    };
+    assert_eq!(code(set(&local(), "short").await), ErrorCode::PasswordWeak);
+    set(&local(), "another horse").await.unwrap();
+    assert_eq!(code(set(&admin, PASSWORD).await), ErrorCode::AuthSessionEnded);
+    let sign_in = world
+        .service
+        .sign_in("ann@example.org", "another horse".to_owned(), visit());
+    sign_in.await.unwrap();
 }

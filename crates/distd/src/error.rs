@@ -169,7 +169,9 @@ impl IntoResponse for ApiError {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             ErrorKind::Unavailable | ErrorKind::TooMany => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                let seconds = self.refusal.details.get("retry_after_seconds");
+                let seconds = seconds.and_then(serde_json::Value::as_u64).unwrap_or(1);
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             _ => {}
         }

@@ -30,8 +30,8 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Whose credential it was, as far as it is one of ours.
-    pub(crate) fn recognised(&self) -> Option<&Token> {
-        self.token.get().map(Arc::as_ref)
+    pub(crate) fn recognised(&self) -> Option<&Principal> {
+        self.principal.get()
     }
 
     /// Notes whose credential it was, for the audit of a refusal.
@@ -85,11 +85,14 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
         request_id: Arc::from(request_id),
         principal: OnceLock::new(),
     });
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let source = site.proxies.source(peer, request.headers());
+    let address = source.address;
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let uri = request.uri().clone();
     request.extensions_mut().insert(Arc::clone(&facts));
+    request.extensions_mut().insert(source);
 
     // A panic is a fault of ours in one request: it is answered like any other.
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -97,6 +100,12 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
 
     set_headers(response.headers_mut(), header);
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    // A secret in a path is not for the log.
+    let path = if route.ends_with("/{secret}") {
+        route
+    } else {
+        uri.path()
+    };
     let status = response.status();
     let elapsed = began.elapsed();
     site.metrics.request(&method, route, status, elapsed);
@@ -105,13 +114,13 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
         request_id: &facts.request_id,
         method: method.as_str(),
         route,
-        path: uri.path(),
+        path,
         status,
         ms: elapsed.as_secs_f64() * 1000.0,
     };
     seen.log(refused, &facts);
     if let Some(refused) = refused {
-        audit_refusal(&site, refused, &facts, peer, &method, uri.path()).await;
+        audit_refusal(&site, refused, &facts, address, &method, path).await;
     }
     response
 }
@@ -137,22 +146,21 @@ async fn audit_refusal(
     site: &Site,
     refused: &Refused,
     facts: &Facts,
-    peer: Option<IpAddr>,
+    address: IpAddr,
     method: &http::Method,
     path: &str,
 ) {
     match (refused.code.kind(), facts.principal.get()) {
-        (ErrorKind::Forbidden, Some(principal)) => {
+        (ErrorKind::Forbidden | ErrorKind::Unauthenticated, Some(principal)) => {
             let request = format!("{method} {path}");
             let id = Some(Arc::clone(&facts.request_id));
             if let Err(error) = site.service.record_refusal(principal, refused.code, &request, id).await {
                 tracing::warn!(error = chain(&error), "a refusal could not be recorded");
             }
         }
-        (ErrorKind::Unauthenticated, _) => {
-            if let Some(address) = peer {
-                site.service.count_stranger(address);
-            }
+        // Whoever tried to sign in is an event already.
+        (ErrorKind::Unauthenticated, None) if refused.code != ErrorCode::AuthWrongPassword => {
+            site.service.count_stranger(address);
         }
         _ => {}
     }

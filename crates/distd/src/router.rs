@@ -91,6 +91,21 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(store::backup))
         .routes(routes!(assets::asset))
         .routes(routes!(console::apps::list))
+        .routes(routes!(console::setup::form, console::setup::set_up))
+        .routes(routes!(console::sign_in::form, console::sign_in::sign_in))
+        .routes(routes!(console::sign_in::sign_out))
+        .routes(routes!(console::oidc::start))
+        .routes(routes!(console::oidc::finish))
+        .routes(routes!(console::invitation::form, console::invitation::accept))
+        .routes(routes!(console::account::show))
+        .routes(routes!(console::account::end_session))
+        .routes(routes!(console::account::change_password))
+        .routes(routes!(console::people::list, console::people::create))
+        .routes(routes!(console::people::new))
+        .routes(routes!(console::people::show, console::people::update))
+        .routes(routes!(console::people::invite))
+        .routes(routes!(console::people::confirm_disable, console::people::disable))
+        .routes(routes!(console::people::enable))
 }
 
 /// Everything that is served on the main address; `/metrics` only where it has no own one.

@@ -71,6 +71,9 @@ async fn serve(config: Config) -> ExitCode {
         }
     };
     tracing::info!("listening on http://{}", server.local_addr());
+    if let Some(url) = server.setup_url() {
+        tracing::warn!("nobody administers this server yet; make the first admin at {url}");
+    }
     if let Some(address) = server.metrics_addr() {
         tracing::info!("metrics on http://{address}/metrics");
     }

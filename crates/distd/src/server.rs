@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::config::{Config, Limits};
 use crate::connection::{self, Connections};
 use crate::router;
+use crate::setup::SetupLink;
 use crate::state::Site;
 
 /// Descriptors that connections leave alone: listeners, the runtime, `SQLite`'s files for each
@@ -53,6 +54,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The sign-in provider cannot be asked over TLS from here.
+    #[error("cannot ask the sign-in provider: {0}")]
+    Provider(#[source] reqwest::Error),
     /// The port file cannot be written.
     #[error("cannot write the port file {}: {source}", path.display())]
     PortFile {
@@ -68,6 +72,7 @@ pub struct Server {
     site: Arc<Site>,
     main: Door,
     metrics: Option<Door>,
+    setup_url: Option<String>,
 }
 
 /// An address, what is served there, and the connections to it.
@@ -102,7 +107,14 @@ impl Server {
             })?;
         }
         let connections = Arc::new(Connections::new(connection_cap(config.limits.connections)));
-        let site = Arc::new(Site::new(&config, address, service, Arc::clone(&connections)));
+        let (setup, setup_secret) = if service.is_set_up().await.map_err(StartError::Store)? {
+            (SetupLink::none(), None)
+        } else {
+            let (setup, secret) = SetupLink::new();
+            (setup, Some(secret))
+        };
+        let site = Site::new(&config, address, service, setup, Arc::clone(&connections));
+        let site = Arc::new(site.map_err(StartError::Provider)?);
         let metrics = metrics_listener.map(|(listener, address)| Door {
             listener,
             address,
@@ -117,6 +129,7 @@ impl Server {
                 connections,
             },
             metrics,
+            setup_url: setup_secret.map(|secret| site.links.setup(&secret)),
             site,
         })
     }
@@ -129,6 +142,12 @@ impl Server {
     /// The address that `/metrics` is served on, where it is a separate one.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|door| door.address)
+    }
+
+    /// Where the first admin is made, until there is one: for whoever started the server, and nobody
+    /// else.
+    pub fn setup_url(&self) -> Option<&str> {
+        self.setup_url.as_deref()
     }
 
     /// The use-cases behind this server, for whoever runs it in their own process.

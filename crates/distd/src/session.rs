@@ -1,33 +1,37 @@
-//! People at browsers: the cookie that holds a session's secret, and forms that change something.
+//! People at browsers: the cookies that know them again, and forms that change something.
 //!
 //! A browser sends the cookie along whoever's page made it ask. So a form changes something only where
 //! three things hold: the browser says that the request comes from this site (`Sec-Fetch-Site`,
 //! `Origin`), the form has the token that stood in the page, and the cookie is `SameSite=Lax`.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use dist_model::{ErrorCode, Refusal, Session};
-use dist_service::{Caller, Error, NewSession, Principal, Visit};
+use dist_service::{Error, NewSession, Principal};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
-use crate::connection::Peer;
+use crate::console::Visit;
 use crate::error::{ApiError, Result};
 use crate::extract::{read_all, text};
-use crate::observe::Facts;
+use crate::source::Source;
 use crate::state::Site;
 
 /// The largest form, in bytes: release notes are not written here.
 const FORM_BYTES: usize = 64 << 10;
 
-/// How the session's cookie is called and set.
+/// The cookie of a session.
+const SESSION: &str = "dist_session";
+/// The cookie of somebody who is at the provider to sign in.
+pub(crate) const SIGN_IN: &str = "dist_sign_in";
+
+/// How this site's cookies are called and set.
 pub(crate) struct Cookies {
-    name: &'static str,
+    prefix: &'static str,
     path: String,
     secure: bool,
     origin: Option<String>,
@@ -44,10 +48,10 @@ impl Cookies {
             .and_then(|uri| Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?)));
         Self {
             // The prefix makes the browser refuse a cookie that a neighbouring host has planted.
-            name: match (secure, path) {
-                (true, "") => "__Host-dist_session",
-                (true, _) => "__Secure-dist_session",
-                (false, _) => "dist_session",
+            prefix: match (secure, path) {
+                (true, "") => "__Host-",
+                (true, _) => "__Secure-",
+                (false, _) => "",
             },
             path: format!("{path}/"),
             secure,
@@ -55,40 +59,59 @@ impl Cookies {
         }
     }
 
-    /// The secret that a request's cookie holds.
-    fn secret<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    /// What a request's cookie holds.
+    pub(crate) fn get<'a>(&self, name: &str, headers: &'a HeaderMap) -> Option<&'a str> {
         let cookies = headers.get_all(header::COOKIE).into_iter();
         let mut pairs = cookies
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'));
-        pairs.find_map(|pair| pair.trim().strip_prefix(self.name)?.strip_prefix('='))
+        pairs.find_map(|pair| {
+            let name_and_value = pair.trim().strip_prefix(self.prefix)?;
+            name_and_value.strip_prefix(name)?.strip_prefix('=')
+        })
     }
 
-    /// The header that hands a new session to the browser.
-    pub(crate) fn begin(&self, session: &NewSession) -> Result<HeaderValue> {
-        self.header(&session.secret, Session::LIFETIME_MS / 1000)
-    }
-
-    /// The header that makes the browser forget its session.
-    pub(crate) fn end(&self) -> Result<HeaderValue> {
-        self.header("", 0)
-    }
-
-    fn header(&self, value: &str, seconds: i64) -> Result<HeaderValue> {
-        let Self { name, path, secure, .. } = self;
-        let mut cookie = format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax");
-        if *secure {
+    /// The header that makes the browser keep a cookie for some seconds; for none, forget it.
+    pub(crate) fn set(&self, name: &str, value: &str, seconds: i64, is_https: bool) -> Result<HeaderValue> {
+        let Self {
+            prefix, path, secure, ..
+        } = self;
+        let mut cookie = format!("{prefix}{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax");
+        if *secure || is_https {
             cookie.push_str("; Secure");
         }
         HeaderValue::from_str(&cookie).map_err(ApiError::internal)
     }
 
+    /// The header that hands a new session to the browser, which came over TLS or not.
+    pub(crate) fn begin(&self, session: &NewSession, is_https: bool) -> Result<HeaderValue> {
+        self.set(SESSION, &session.secret, Session::LIFETIME_MS / 1000, is_https)
+    }
+
+    /// The header that makes the browser forget its session.
+    pub(crate) fn end(&self) -> Result<HeaderValue> {
+        self.set(SESSION, "", 0, false)
+    }
+
+    /// The token of a session's forms: whoever cannot read the pages cannot know it, and it does not
+    /// tell the session's secret.
+    pub(crate) fn csrf(&self, headers: &HeaderMap) -> String {
+        let secret = self.get(SESSION, headers).unwrap_or_default();
+        let digest = Sha256::digest(format!("form_{secret}"));
+        digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
     /// Refuses a request that another site made the browser send. Browsers say where a request comes
     /// from; whoever does not is no browser, and has no business with forms.
-    pub(crate) fn check_origin(&self, headers: &HeaderMap) -> Result<()> {
+    pub(crate) fn check_origin(&self, headers: &HeaderMap, source: Option<&Source>) -> Result<()> {
+        let host = source.and_then(|source| source.host.as_deref());
+        let host = host.or_else(|| text(headers, header::HOST));
         let good = match text(headers, "sec-fetch-site") {
             Some(site) => site == "same-origin",
-            None => text(headers, header::ORIGIN).is_some_and(|origin| self.is_own(origin, headers)),
+            None => text(headers, header::ORIGIN).is_some_and(|origin| self.is_own(origin, host)),
         };
         if good {
             return Ok(());
@@ -98,67 +121,31 @@ impl Cookies {
     }
 
     /// Whether an origin is this site's: the configured one, or the host that the browser asked.
-    fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
-        let host = text(headers, header::HOST).unwrap_or_default();
+    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
         let of_host = origin
             .strip_prefix("https://")
             .or_else(|| origin.strip_prefix("http://"));
-        self.origin.as_deref() == Some(origin) || of_host == Some(host)
+        self.origin.as_deref() == Some(origin) || of_host.is_some() && of_host == host
     }
 }
 
 /// Who a request's cookie says is signed in.
 pub(crate) async fn of(headers: &HeaderMap, site: &Site) -> Result<Option<Principal>, Error> {
-    match site.cookies.secret(headers) {
+    match site.cookies.get(SESSION, headers) {
         Some(secret) => site.service.session_of(secret).await,
         None => Ok(None),
     }
 }
 
-/// A person who is signed in, with the token that their forms carry.
-#[derive(Clone)]
-pub(crate) struct SignedIn {
-    pub caller: Caller,
-    pub csrf: String,
-}
-
-impl FromRequestParts<Arc<Site>> for SignedIn {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
-        let facts = parts.extensions.get::<Arc<Facts>>().cloned();
-        let principal = of(&parts.headers, site).await?;
-        let principal = principal.ok_or_else(|| ApiError::from_code(ErrorCode::AuthSessionEnded))?;
-        if let Some(facts) = &facts {
-            facts.recognise(principal.clone());
-        }
-        let caller = Caller {
-            principal,
-            request_id: facts.map(|facts| Arc::clone(&facts.request_id)),
-        };
-        let secret = site.cookies.secret(&parts.headers).unwrap_or_default();
-        Ok(Self {
-            caller,
-            csrf: csrf(secret),
-        })
-    }
-}
-
-/// The token of a session's forms: whoever cannot read the pages cannot know it, and it does not tell
-/// the session's secret.
-fn csrf(secret: &str) -> String {
-    let digest = Sha256::digest(format!("form_{secret}"));
-    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
 /// A form that somebody who is signed in has sent from one of our pages.
 pub(crate) struct Form<T> {
-    pub by: SignedIn,
+    pub visit: Visit,
     pub fields: T,
 }
+
+/// A form without fields of its own: its button says all.
+#[derive(serde::Deserialize)]
+pub(crate) struct Empty {}
 
 #[derive(serde::Deserialize)]
 struct Csrf {
@@ -170,18 +157,16 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Form<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self> {
-        let (mut parts, body) = request.into_parts();
-        let by = SignedIn::from_request_parts(&mut parts, site).await?;
-        site.cookies.check_origin(&parts.headers)?;
+        let (parts, body) = request.into_parts();
+        let visit = Visit::of(&parts, site).await?;
+        site.cookies.check_origin(&parts.headers, parts.extensions.get())?;
         let body = read_all(body, FORM_BYTES).await?;
-        if fields::<Csrf>(&body)?.csrf != by.csrf {
+        if fields::<Csrf>(&body)?.csrf != visit.csrf {
             let message = "the page is from an earlier session; load it again, then try again";
             return Err(Refusal::new(ErrorCode::CrossOrigin, message).into());
         }
-        Ok(Self {
-            fields: fields(&body)?,
-            by,
-        })
+        let fields = fields(&body)?;
+        Ok(Self { visit, fields })
     }
 }
 
@@ -193,7 +178,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for OpenForm<T> {
 
     async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        site.cookies.check_origin(&parts.headers)?;
+        site.cookies.check_origin(&parts.headers, parts.extensions.get())?;
         fields(&read_all(body, FORM_BYTES).await?).map(Self)
     }
 }
@@ -205,23 +190,32 @@ fn fields<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     })
 }
 
-/// Where somebody signs in from.
-pub(crate) struct From(pub Visit);
+/// How somebody comes who signs in.
+pub(crate) struct Arrival {
+    /// Where from.
+    pub visit: dist_service::Visit,
+    /// True where a proxy says that they came over TLS.
+    pub is_https: bool,
+}
 
-impl FromRequestParts<Arc<Site>> for From {
+impl FromRequestParts<Arc<Site>> for Arrival {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
-        let peer = parts.extensions.get::<Peer>();
         let replaces = match of(&parts.headers, site).await? {
             Some(Principal::Person(person)) => Some(person.session.id.clone()),
             _ => None,
         };
-        Ok(Self(Visit {
-            address: peer.map_or(IpAddr::from([0; 4]), |peer| peer.0.ip()),
-            user_agent: text(&parts.headers, header::USER_AGENT).unwrap_or_default().to_owned(),
-            replaces,
-        }))
+        let source = parts.extensions.get::<Source>().cloned();
+        let source = source.unwrap_or_else(|| site.proxies.source(None, &parts.headers));
+        Ok(Self {
+            visit: dist_service::Visit {
+                address: source.address,
+                user_agent: text(&parts.headers, header::USER_AGENT).unwrap_or_default().to_owned(),
+                replaces,
+            },
+            is_https: source.is_https,
+        })
     }
 }
 
@@ -265,7 +259,7 @@ mod tests {
             ("xdist_session=abc", None),
             ("dist_session2=abc", None),
         ] {
-            assert_eq!(cookies.secret(&headers(&[("cookie", sent)])), found, "{sent}");
+            assert_eq!(cookies.get(SESSION, &headers(&[("cookie", sent)])), found, "{sent}");
         }
     }
 
@@ -289,7 +283,7 @@ mod tests {
             (&[("origin", "null")], false),
             (&[], false),
         ] {
-            assert_eq!(cookies.check_origin(&headers(sent)).is_ok(), good, "{sent:?}");
+            assert_eq!(cookies.check_origin(&headers(sent), None).is_ok(), good, "{sent:?}");
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::connection::Connections;
 use crate::error::{ApiError, chain};
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
+use crate::oidc::Provider;
 use crate::session::Cookies;
+use crate::setup::SetupLink;
+use crate::source::Proxies;
 
 /// How long an answer of `/readyz` is good for: asking writes to the disk.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -27,6 +30,9 @@ pub(crate) struct Site {
     pub service: Service,
     pub links: Links,
     pub cookies: Cookies,
+    pub proxies: Proxies,
+    pub setup: SetupLink,
+    pub oidc: Option<Provider>,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
     pub uploads: Uploads,
@@ -35,18 +41,33 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(config: &Config, address: SocketAddr, service: Service, connections: Arc<Connections>) -> Self {
+    /// # Errors
+    /// Where the sign-in provider could not be asked over TLS.
+    pub(crate) fn new(
+        config: &Config,
+        address: SocketAddr,
+        service: Service,
+        setup: SetupLink,
+        connections: Arc<Connections>,
+    ) -> Result<Self, reqwest::Error> {
         let public_url = config.public_url.clone().unwrap_or_else(|| own_url(address));
-        Self {
-            links: Links::new(&public_url),
+        let links = Links::new(&public_url);
+        let oidc = config.oidc.clone();
+        Ok(Self {
+            oidc: oidc
+                .map(|oidc| Provider::new(oidc, links.oidc_callback()))
+                .transpose()?,
+            links,
             cookies: Cookies::new(config.public_url.as_deref()),
+            proxies: Proxies::new(config.trusted_proxies.clone()),
+            setup,
             limits: Arc::new(config.limits.clone()),
             metrics: Metrics::new(service.clone(), connections),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
             ready: Mutex::new(None),
             service,
-        }
+        })
     }
 
     /// Whether the store can be read and written, as of a second ago at most.
@@ -92,7 +113,7 @@ impl Site {
 }
 
 /// The URL under which a client on this machine reaches `address`.
-fn own_url(address: SocketAddr) -> String {
+pub(crate) fn own_url(address: SocketAddr) -> String {
     if address.ip().is_unspecified() {
         format!("http://localhost:{}", address.port())
     } else {

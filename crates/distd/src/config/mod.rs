@@ -1,5 +1,6 @@
 //! What the server is told: flags before environment before file, resolved once.
 
+mod oidc;
 mod options;
 mod size;
 
@@ -10,7 +11,9 @@ use std::time::Duration;
 
 use dist_model::Visibility;
 use dist_service::{InProcess, Inspector};
+use ipnet::IpNet;
 
+pub use oidc::OidcConfig;
 pub use options::{ConfigError, Options};
 
 /// Everything that the server is told.
@@ -30,6 +33,10 @@ pub struct Config {
     pub default_visibility: Visibility,
     /// Where backups are written; `backups` in the data folder where absent.
     pub backup_dir: Option<PathBuf>,
+    /// The proxies that may say where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The provider that people may sign in with.
+    pub oidc: Option<OidcConfig>,
     /// Who looks into uploaded files. The program `distd` has child processes do it; a server inside
     /// of another program does it by itself, unless that program gives it a [`ChildInspector`].
     ///
@@ -95,6 +102,8 @@ impl Config {
             port_file: None,
             default_visibility: Visibility::default(),
             backup_dir: None,
+            trusted_proxies: Vec::new(),
+            oidc: None,
             inspector: Arc::new(InProcess),
             log: "info".to_owned(),
             limits: Limits::default(),

@@ -1,13 +1,14 @@
 //! Flags, environment and file, and how they come together.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dist_model::Visibility;
+use dist_model::{Role, Visibility};
+use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::{Config, size};
+use super::{Config, oidc, size};
 
 /// The server's flags, each with its environment variable. What neither gives is looked up in the
 /// file that `--config` names, whose keys are spelled as the flags are.
@@ -41,6 +42,27 @@ pub struct Options {
     /// Where backups are written [default: backups in the data folder]
     #[arg(long, env = "DISTD_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
+    /// The proxies that may say where a request comes from: addresses or networks such as 10.0.0.0/8
+    #[arg(long, env = "DISTD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<String>>,
+    /// The provider that people sign in with, by its OpenID Connect issuer URL
+    #[arg(long, env = "DISTD_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+    /// What the provider calls this server
+    #[arg(long, env = "DISTD_OIDC_CLIENT_ID", value_name = "ID")]
+    pub oidc_client_id: Option<String>,
+    /// A file with the secret that the provider gave this server
+    #[arg(long, env = "DISTD_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    pub oidc_client_secret_file: Option<PathBuf>,
+    /// What the button to sign in there says [default: the issuer's host]
+    #[arg(long, env = "DISTD_OIDC_NAME", value_name = "NAME")]
+    pub oidc_name: Option<String>,
+    /// Let in people of --oidc-allowed-domain whom nobody let in, with this role
+    #[arg(long, env = "DISTD_OIDC_DEFAULT_ROLE", value_name = "ROLE")]
+    pub oidc_default_role: Option<Role>,
+    /// What their e-mail addresses end in after the @
+    #[arg(long, env = "DISTD_OIDC_ALLOWED_DOMAIN", value_name = "DOMAIN")]
+    pub oidc_allowed_domain: Option<String>,
     /// What is logged: error, warn, info, debug, or a filter such as `distd=debug` [default: info]
     #[arg(long, env = "DISTD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
@@ -58,7 +80,7 @@ pub enum ConfigError {
     #[error("no data folder: name one with --data DIR or DISTD_DATA")]
     NoData,
     /// The file cannot be read.
-    #[error("the settings file {} cannot be read", path.display())]
+    #[error("the file {} cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -88,11 +110,12 @@ impl Options {
     ///
     /// # Errors
     /// Where the file cannot be read or a setting is wrong; the message names it.
-    pub fn resolve(self) -> Result<Config, ConfigError> {
-        let file = match &self.config {
+    pub fn resolve(mut self) -> Result<Config, ConfigError> {
+        let mut file = match &self.config {
             Some(path) => read(path)?,
             None => Self::default(),
         };
+        let oidc = oidc::resolve(&mut self, &mut file)?;
         let data = self.data.or(file.data).ok_or(ConfigError::NoData)?;
         let listen = self
             .listen
@@ -110,12 +133,26 @@ impl Options {
                 reason,
             })?;
         }
+        config.trusted_proxies = proxies(self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default())?;
+        config.oidc = oidc;
         config.limits.connections = self.max_connections.or(file.max_connections);
         if let Some(log) = self.log.or(file.log) {
             config.log = log;
         }
         Ok(config)
     }
+}
+
+/// Networks, or single addresses.
+fn proxies(networks: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
+    let network = |text: String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse().or_else(|_| address()).map_err(|_| ConfigError::Invalid {
+            setting: "--trusted-proxies",
+            reason: format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
+        })
+    };
+    networks.into_iter().map(network).collect()
 }
 
 fn read(path: &Path) -> Result<Options, ConfigError> {
@@ -184,9 +221,45 @@ mod tests {
             ("data = 'x'\npublic-url = 'example.org'", "--public-url"),
             ("data = 'x'\npublic-url = 'https://example.org/?a'", "--public-url"),
             ("data = [", "distd.toml"),
+            ("data = 'x'\ntrusted-proxies = ['10.0.0.0/33']", "--trusted-proxies"),
+            (
+                "data = 'x'\noidc-issuer = 'http://id.example.org'\noidc-client-id = 'x'",
+                "--oidc-issuer",
+            ),
+            ("data = 'x'\noidc-issuer = 'https://id.example.org'", "--oidc-client-id"),
+            ("data = 'x'\noidc-client-id = 'x'", "--oidc-issuer"),
+            (
+                "data = 'x'\noidc-issuer = 'https://id.example.org'\noidc-client-id = 'x'\noidc-default-role = 'viewer'",
+                "--oidc-allowed-domain",
+            ),
+            (
+                "data = 'x'\noidc-issuer = 'https://id.example.org'\noidc-client-id = 'x'\noidc-client-secret-file = '/nowhere'",
+                "/nowhere",
+            ),
         ] {
             let error = resolve(file, Options::default()).unwrap_err();
             assert!(error.to_string().contains(part), "{file:?}: {error}");
         }
+    }
+
+    #[test]
+    fn proxies_are_networks_or_addresses() {
+        let file = "data = 'x'\ntrusted-proxies = ['10.0.0.0/8', '::1']";
+        let proxies = resolve(file, Options::default()).unwrap().trusted_proxies;
+        assert_eq!(proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_provider_is_named_by_its_host_unless_it_has_a_name() {
+        let file = "data = 'x'\noidc-issuer = 'https://id.example.org/realms/a'\noidc-client-id = 'dist'\n";
+        let oidc = resolve(file, Options::default()).unwrap().oidc.unwrap();
+        assert_eq!((oidc.name.as_str(), oidc.admission), ("id.example.org", None));
+        let file =
+            format!("{file}oidc-name = 'Acme'\noidc-default-role = 'viewer'\noidc-allowed-domain = 'Acme.example'");
+        let oidc = resolve(&file, Options::default()).unwrap().oidc.unwrap();
+        assert_eq!(
+            (oidc.name.as_str(), oidc.admission.unwrap().domain.as_str()),
+            ("Acme", "acme.example")
+        );
     }
 }

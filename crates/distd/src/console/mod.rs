@@ -1,49 +1,103 @@
 //! The console: the pages of those who run releases. A page's struct stands above the handler that
 //! fills it; its template extends `templates/console/layout.html`.
 
+pub(crate) mod account;
 pub(crate) mod apps;
+mod form;
+pub(crate) mod invitation;
+pub(crate) mod oidc;
+pub(crate) mod people;
+pub(crate) mod setup;
+pub(crate) mod sign_in;
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
-use dist_model::{Actor, ErrorCode};
-use dist_service::{Caller, Principal};
+use axum::response::{IntoResponse as _, Response};
+use dist_model::{ErrorCode, ErrorKind, Refusal, Scope};
+use dist_service::{Caller, Person, Principal};
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{ApiError, Refused, Result};
-use crate::extract::Identity;
 use crate::observe::Facts;
+use crate::session;
 use crate::state::Site;
 use crate::web::{self, Nonce, Referrer, Section, Shell};
 
-/// Somebody who is signed in opens a page, or sends a form of one.
+/// Somebody who is signed in opens a page, or sends a form of one. As an argument of a handler it
+/// lets in who has a role, if only for one app; what the role allows, the service knows.
 pub(crate) struct Visit {
     /// Who.
     pub caller: Caller,
+    /// The same.
+    pub person: Arc<Person>,
+    /// What the forms on the page carry.
+    pub csrf: String,
     site: Arc<Site>,
     is_fragment: bool,
 }
+
+/// A visit of somebody who may not have a role.
+pub(crate) struct AnyVisit(pub Visit);
 
 impl FromRequestParts<Arc<Site>> for Visit {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
-        let Identity(caller) = Identity::from_request_parts(parts, site).await?;
-        if matches!(caller.principal, Principal::Anonymous) {
-            return Err(ApiError::from_code(ErrorCode::AuthMissing));
+        let visit = Self::of(parts, site).await?;
+        let user = &visit.person.user;
+        if user.role.is_none() && user.app_roles.is_empty() {
+            let message = "nobody has given you a role yet; ask an admin";
+            return Err(Refusal::new(ErrorCode::AuthRole, message).into());
         }
-        Ok(Self {
-            caller,
-            site: Arc::clone(site),
-            is_fragment: web::wants_fragment(&parts.headers),
-        })
+        Ok(visit)
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for AnyVisit {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
+        Visit::of(parts, site).await.map(Self)
     }
 }
 
 impl Visit {
+    /// Whoever the request's cookie says is signed in. Tokens are for programs, and open no pages.
+    pub(crate) async fn of(parts: &Parts, site: &Arc<Site>) -> Result<Self> {
+        let principal = session::of(&parts.headers, site).await?;
+        let Some(Principal::Person(person)) = principal else {
+            return Err(ApiError::from_code(ErrorCode::AuthSessionEnded));
+        };
+        let principal = Principal::Person(Arc::clone(&person));
+        let facts = parts.extensions.get::<Arc<Facts>>();
+        if let Some(facts) = facts {
+            facts.recognise(principal.clone());
+        }
+        Ok(Self {
+            caller: Caller {
+                principal,
+                request_id: facts.map(|facts| Arc::clone(&facts.request_id)),
+            },
+            person,
+            csrf: site.cookies.csrf(&parts.headers),
+            site: Arc::clone(site),
+            is_fragment: web::wants_fragment(&parts.headers),
+        })
+    }
+
+    /// Refuses who does not administer everything, before a page offers what they may not.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_admin(&self) -> Result<()> {
+        Ok(self.person.user.check_role(Scope::Admin, None)?)
+    }
+
     /// The page that `fill` makes, as an answer.
     pub(crate) fn page<P: Template>(
         &self,
@@ -51,28 +105,51 @@ impl Visit {
         section: Section,
         fill: impl FnOnce(Shell) -> P,
     ) -> Result<Response> {
-        let signed_in = match &self.caller.principal {
-            Principal::Token(token) => Some(Actor::Token(token.name.clone()).to_string()),
-            _ => None,
+        let shell = Shell {
+            section,
+            signed_in: Some(self.person.user.email.to_string()),
+            csrf: self.csrf.clone(),
+            is_fragment: self.is_fragment,
+            ..shell(&self.site, title)
         };
-        let shell = shell(&self.site, title.into(), section, signed_in, self.is_fragment);
-        let nonce = shell.nonce.clone();
-        web::page(&fill(shell), &nonce, Referrer::SameOrigin)
+        answer(shell, Referrer::SameOrigin, fill)
     }
 }
 
-/// What stands around every page of the console.
-fn shell(site: &Site, title: String, section: Section, signed_in: Option<String>, is_fragment: bool) -> Shell {
+/// A page that strangers may see, as an answer.
+pub(crate) fn open_page<P: Template>(
+    site: &Site,
+    title: &str,
+    referrer: Referrer,
+    fill: impl FnOnce(Shell) -> P,
+) -> Result<Response> {
+    answer(shell(site, title), referrer, fill)
+}
+
+fn answer<P: Template>(shell: Shell, referrer: Referrer, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
+    let nonce = shell.nonce.clone();
+    web::page(&fill(shell), &nonce, referrer)
+}
+
+/// What stands around a page that nobody is signed in to.
+fn shell(site: &Site, title: impl Into<String>) -> Shell {
     Shell {
-        title,
-        section,
+        title: title.into(),
+        section: Section::Account,
         base: Arc::from(site.links.path()),
         nonce: Nonce::new(),
-        signed_in,
+        signed_in: None,
         csrf: String::new(),
-        is_fragment,
+        is_fragment: false,
         now: site.service.now(),
     }
+}
+
+/// Goes on to another page of this site, by its path below the site's own.
+pub(crate) fn see_other(site: &Site, path: &str) -> Result<Response> {
+    let location = format!("{}{path}", site.links.path());
+    let location = HeaderValue::from_str(&location).map_err(ApiError::internal)?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
 /// Says why there is no such page, or why what was asked for was not done.
@@ -85,34 +162,94 @@ struct RefusalPage {
     request_id: String,
 }
 
-/// Below `/admin` people read the answers: refusals become pages. Everywhere else programs do.
+/// Below `/admin` people read the answers: refusals become pages, and strangers are sent to sign in.
+/// Everywhere else programs do.
 pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path != "/admin" && !path.starts_with("/admin/") {
         return next.run(request).await;
     }
-    let is_fragment = web::wants_fragment(request.headers());
-    let facts = request.extensions().get::<Arc<Facts>>().cloned();
+    let asked = Asked {
+        is_read: request.method() == Method::GET,
+        uri: request.uri().clone(),
+        is_fragment: web::wants_fragment(request.headers()),
+        csrf: site.cookies.csrf(request.headers()),
+        facts: request.extensions().get::<Arc<Facts>>().cloned(),
+    };
     let mut response = next.run(request).await;
     let Some(refused) = response.extensions().get::<Refused>() else {
         return response;
     };
-    let token = facts.as_ref().and_then(|facts| facts.recognised());
-    let signed_in = token.map(|token| Actor::Token(token.name.clone()).to_string());
-    let title = response.status().canonical_reason().unwrap_or("Not done").to_owned();
-    let page = RefusalPage {
-        shell: shell(&site, title, Section::Apps, signed_in, is_fragment),
-        message: refused.message.clone(),
-        code: refused.code.as_str(),
-        request_id: facts.map(|facts| facts.request_id.to_string()).unwrap_or_default(),
-    };
+    if is_page(response.headers()) {
+        return response;
+    }
+    if refused.code.kind() == ErrorKind::Unauthenticated {
+        return asked.to_sign_in(&site).unwrap_or(response);
+    }
     // Where not even this page can be made, the refusal goes out as it is.
-    if let Ok(page) = web::page(&page, &page.shell.nonce, Referrer::SameOrigin) {
+    if let Ok(page) = asked.refusal(&site, response.status(), refused) {
         let (head, body) = page.into_parts();
         *response.body_mut() = body;
         response.headers_mut().extend(head.headers);
     }
     response
+}
+
+/// What is left of a request when its answer is there.
+struct Asked {
+    is_read: bool,
+    uri: Uri,
+    is_fragment: bool,
+    csrf: String,
+    facts: Option<Arc<Facts>>,
+}
+
+impl Asked {
+    /// To the sign-in page, and from there back to what was asked for, unless that was a form. Being
+    /// asked who one is, is no refusal.
+    fn to_sign_in(&self, site: &Site) -> Result<Response> {
+        let wanted = self.uri.path_and_query().filter(|_| self.is_read);
+        let wanted = wanted.map_or_else(String::new, |wanted| {
+            format!("?next={}", utf8_percent_encode(wanted.as_str(), NON_ALPHANUMERIC))
+        });
+        let mut response = see_other(site, &format!("/admin/sign-in{wanted}"))?;
+        if self.is_fragment {
+            // The browser itself would follow a redirect, and put the form into the middle of a page.
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            if let Some(location) = response.headers_mut().remove(header::LOCATION) {
+                response.headers_mut().insert(HX_REDIRECT, location);
+            }
+        }
+        Ok(response)
+    }
+
+    fn refusal(&self, site: &Site, status: StatusCode, refused: &Refused) -> Result<Response> {
+        let facts = self.facts.as_ref();
+        let person = match facts.and_then(|facts| facts.recognised()) {
+            Some(Principal::Person(person)) => Some(person),
+            _ => None,
+        };
+        let shell = Shell {
+            signed_in: person.map(|person| person.user.email.to_string()),
+            csrf: self.csrf.clone(),
+            is_fragment: self.is_fragment,
+            ..shell(site, status.canonical_reason().unwrap_or("Not done"))
+        };
+        answer(shell, Referrer::SameOrigin, |shell| RefusalPage {
+            shell,
+            message: refused.message.clone(),
+            code: refused.code.as_str(),
+            request_id: facts.map(|facts| facts.request_id.to_string()).unwrap_or_default(),
+        })
+    }
+}
+
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+
+/// A form with what was wrong with it is a page already.
+fn is_page(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 #[cfg(test)]

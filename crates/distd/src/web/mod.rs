@@ -92,6 +92,8 @@ pub(crate) enum Section {
     People,
     Storage,
     Health,
+    /// One's own, and no place in the navigation.
+    Account,
 }
 
 impl Section {
@@ -114,6 +116,7 @@ impl Section {
             Self::People => "People",
             Self::Storage => "Storage",
             Self::Health => "Health",
+            Self::Account => "Account",
         }
     }
 
@@ -127,6 +130,7 @@ impl Section {
             Self::People => "/admin/people",
             Self::Storage => "/admin/storage",
             Self::Health => "/admin/health",
+            Self::Account => "/admin/account",
         }
     }
 
@@ -140,6 +144,7 @@ impl Section {
             Self::People => 'p',
             Self::Storage => 's',
             Self::Health => 'h',
+            Self::Account => 'm',
         }
     }
 }

@@ -5,64 +5,88 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dist_model::decide::TokenIntent;
-use dist_model::{Scope, Scopes};
+use dist_model::{Role, Scope, Scopes};
 use dist_service::{Caller, Principal};
 use http::Method;
 use serde_json::json;
 
-use crate::common::{Answer, ICON, Site, WithIcon, sha256};
+use crate::common::{Answer, ICON, PASSWORD, Signed, Site, WithIcon, sha256};
 
-/// For a private app, by caller: nobody, a token that may read, publish, promote, administer, one
-/// that may administer another app only, a revoked one, an expired one.
+/// For a private app, by caller. First programs: nobody, a token that may read, publish, promote,
+/// administer, one that may administer another app only, a revoked one, an expired one. Then people at
+/// browsers: a viewer, a manager, an admin, a manager of another app.
 ///
-/// `y` may; `u` is asked for a credential; `f` is forbidden; `h` is told that it is not there.
-const MATRIX: &[(&str, &str, &str)] = &[
-    ("GET", "/", "yyyyyyff"),
-    ("GET", "/admin", "uyyyyyff"),
-    ("GET", "/assets/{hash}/{name}", "yyyyyyyy"),
-    ("GET", "/healthz", "yyyyyyyy"),
-    ("GET", "/readyz", "yyyyyyyy"),
-    ("GET", "/metrics", "yyyyyyyy"),
-    ("GET", "/api/openapi.json", "yyyyyyyy"),
-    ("GET", "/install/{slug}/{channel}", "hyyyyhff"),
-    ("GET", "/install/{slug}/{channel}/manifest.plist", "hyyyyhff"),
-    ("GET", "/install/{slug}/{channel}/icon/{sha256}", "hyyyyhff"),
-    ("GET", "/download/{sha256}", "hyyyyhff"),
-    ("GET", "/latest/{slug}/{channel}/{platform}", "hyyyyhff"),
-    ("GET", "/latest/{slug}/{channel}/{platform}/{arch}", "hyyyyhff"),
-    ("GET", "/api/apps", "yyyyyyff"),
-    ("POST", "/api/apps", "ufffyfff"),
-    ("GET", "/api/apps/{slug}", "hyyyyhff"),
-    ("PATCH", "/api/apps/{slug}", "ufffyfff"),
-    ("GET", "/api/apps/{slug}/icons/{sha256}", "hyyyyhff"),
-    ("GET", "/api/apps/{slug}/releases", "hyyyyhff"),
-    ("POST", "/api/apps/{slug}/releases", "ufyfyfff"),
-    ("GET", "/api/apps/{slug}/releases/{id}", "hyyyyhff"),
-    ("DELETE", "/api/apps/{slug}/releases/{id}", "ufyfyfff"),
-    ("POST", "/api/apps/{slug}/releases/{id}/artifacts", "ufyfyfff"),
-    ("POST", "/api/apps/{slug}/releases/{id}/publish", "ufyfyfff"),
-    ("POST", "/api/apps/{slug}/releases/{id}/yank", "uffyyfff"),
-    ("GET", "/api/apps/{slug}/channels", "hyyyyhff"),
-    ("GET", "/api/apps/{slug}/channels/{name}", "hyyyyhff"),
-    ("PATCH", "/api/apps/{slug}/channels/{name}", "ufffyfff"),
-    ("GET", "/api/apps/{slug}/channels/{name}/history", "hyyyyhff"),
-    ("GET", "/api/apps/{slug}/channels/{name}/latest", "hyyyyhff"),
-    ("POST", "/api/apps/{slug}/channels/{name}/promote", "ufyyyfff"),
-    ("POST", "/api/apps/{slug}/channels/{name}/rollback", "ufyyyfff"),
-    ("HEAD", "/api/objects/{sha256}", "ufyfyhff"),
-    ("POST", "/api/upload", "ufyfyyff"),
-    ("OPTIONS", "/api/uploads", "yyyyyyyy"),
-    ("POST", "/api/uploads", "ufyfyyff"),
-    ("HEAD", "/api/uploads/{id}", "ufyfyyff"),
-    ("PATCH", "/api/uploads/{id}", "ufyfyyff"),
-    ("DELETE", "/api/uploads/{id}", "ufyfyyff"),
-    ("GET", "/api/tokens", "ufffyyff"),
-    ("POST", "/api/tokens", "ufffyfff"),
-    ("DELETE", "/api/tokens/{id}", "ufffyyff"),
-    ("GET", "/api/audit", "ufffyfff"),
-    ("POST", "/api/store/cleanup", "ufffyfff"),
-    ("POST", "/api/store/verify", "ufffyfff"),
-    ("POST", "/api/store/backup", "ufffyfff"),
+/// `y` may; `u` is asked for a credential; `s` is sent to sign in; `f` is forbidden; `h` is told that
+/// it is not there.
+const MATRIX: &[(&str, &str, &str, &str)] = &[
+    ("GET", "/", "yyyyyyff", "yyyy"),
+    ("GET", "/admin", "uyyyyyff", "yyyh"),
+    ("GET", "/admin/sign-in", "yyyyyyyy", "yyyy"),
+    ("POST", "/admin/sign-in", "ffffffff", "uuuu"),
+    ("GET", "/admin/oidc", "hhhhhhhh", "hhhh"),
+    ("GET", "/admin/oidc/callback", "hhhhhhhh", "hhhh"),
+    ("GET", "/admin/setup/{secret}", "hhhhhhhh", "hhhh"),
+    ("POST", "/admin/setup/{secret}", "ffffffff", "hhhh"),
+    ("GET", "/admin/invitation/{secret}", "yyyyyyyy", "yyyy"),
+    ("POST", "/admin/invitation/{secret}", "ffffffff", "yyyy"),
+    ("GET", "/admin/account", "ssssssss", "yyyy"),
+    ("POST", "/admin/account/password", "ssssssss", "yyyy"),
+    ("POST", "/admin/account/sessions/{id}/end", "ssssssss", "yyyy"),
+    ("GET", "/admin/people", "ssssssss", "ffyf"),
+    ("POST", "/admin/people", "ssssssss", "ffyf"),
+    ("GET", "/admin/people/new", "ssssssss", "ffyf"),
+    ("GET", "/admin/people/{id}", "ssssssss", "ffyf"),
+    ("POST", "/admin/people/{id}", "ssssssss", "ffyf"),
+    ("POST", "/admin/people/{id}/invite", "ssssssss", "ffyf"),
+    ("GET", "/admin/people/{id}/disable", "ssssssss", "ffyf"),
+    ("POST", "/admin/people/{id}/disable", "ssssssss", "ffyf"),
+    ("POST", "/admin/people/{id}/enable", "ssssssss", "ffyf"),
+    ("GET", "/assets/{hash}/{name}", "yyyyyyyy", "yyyy"),
+    ("GET", "/healthz", "yyyyyyyy", "yyyy"),
+    ("GET", "/readyz", "yyyyyyyy", "yyyy"),
+    ("GET", "/metrics", "yyyyyyyy", "yyyy"),
+    ("GET", "/api/openapi.json", "yyyyyyyy", "yyyy"),
+    ("GET", "/install/{slug}/{channel}", "hyyyyhff", "yyyh"),
+    ("GET", "/install/{slug}/{channel}/manifest.plist", "hyyyyhff", "yyyh"),
+    ("GET", "/install/{slug}/{channel}/icon/{sha256}", "hyyyyhff", "yyyh"),
+    ("GET", "/download/{sha256}", "hyyyyhff", "yyyh"),
+    ("GET", "/latest/{slug}/{channel}/{platform}", "hyyyyhff", "yyyh"),
+    ("GET", "/latest/{slug}/{channel}/{platform}/{arch}", "hyyyyhff", "yyyh"),
+    ("GET", "/api/apps", "yyyyyyff", "yyyy"),
+    ("POST", "/api/apps", "ufffyfff", "uuuu"),
+    ("GET", "/api/apps/{slug}", "hyyyyhff", "yyyh"),
+    ("PATCH", "/api/apps/{slug}", "ufffyfff", "uuuu"),
+    ("GET", "/api/apps/{slug}/icons/{sha256}", "hyyyyhff", "yyyh"),
+    ("GET", "/api/apps/{slug}/releases", "hyyyyhff", "yyyh"),
+    ("POST", "/api/apps/{slug}/releases", "ufyfyfff", "uuuu"),
+    ("GET", "/api/apps/{slug}/releases/{id}", "hyyyyhff", "yyyh"),
+    ("DELETE", "/api/apps/{slug}/releases/{id}", "ufyfyfff", "uuuu"),
+    ("POST", "/api/apps/{slug}/releases/{id}/artifacts", "ufyfyfff", "uuuu"),
+    ("POST", "/api/apps/{slug}/releases/{id}/publish", "ufyfyfff", "uuuu"),
+    ("POST", "/api/apps/{slug}/releases/{id}/yank", "uffyyfff", "uuuu"),
+    ("GET", "/api/apps/{slug}/channels", "hyyyyhff", "yyyh"),
+    ("GET", "/api/apps/{slug}/channels/{name}", "hyyyyhff", "yyyh"),
+    ("PATCH", "/api/apps/{slug}/channels/{name}", "ufffyfff", "uuuu"),
+    ("GET", "/api/apps/{slug}/channels/{name}/history", "hyyyyhff", "yyyh"),
+    ("GET", "/api/apps/{slug}/channels/{name}/latest", "hyyyyhff", "yyyh"),
+    ("POST", "/api/apps/{slug}/channels/{name}/promote", "ufyyyfff", "uuuu"),
+    ("POST", "/api/apps/{slug}/channels/{name}/rollback", "ufyyyfff", "uuuu"),
+    ("HEAD", "/api/objects/{sha256}", "ufyfyhff", "fyyh"),
+    ("POST", "/api/upload", "ufyfyyff", "uuuu"),
+    ("OPTIONS", "/api/uploads", "yyyyyyyy", "yyyy"),
+    ("POST", "/api/uploads", "ufyfyyff", "uuuu"),
+    ("HEAD", "/api/uploads/{id}", "ufyfyyff", "fyyy"),
+    ("PATCH", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
+    ("DELETE", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
+    ("GET", "/api/tokens", "ufffyyff", "fyyy"),
+    ("POST", "/api/tokens", "ufffyfff", "uuuu"),
+    ("DELETE", "/api/tokens/{id}", "ufffyyff", "uuuu"),
+    ("GET", "/api/audit", "ufffyfff", "ffyf"),
+    ("POST", "/api/store/cleanup", "ufffyfff", "uuuu"),
+    ("POST", "/api/store/verify", "ufffyfff", "uuuu"),
+    ("POST", "/api/store/backup", "ufffyfff", "uuuu"),
+    // Last, since nobody is signed in afterwards.
+    ("POST", "/admin/sign-out", "ssssssss", "yyyy"),
 ];
 
 #[test]
@@ -73,7 +97,7 @@ fn every_route_has_a_row() {
         .collect();
     let rows: BTreeSet<_> = MATRIX
         .iter()
-        .map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned()))
+        .map(|(method, path, ..)| ((*method).to_owned(), (*path).to_owned()))
         .collect();
     assert_eq!(routes, rows);
 }
@@ -90,9 +114,9 @@ async fn every_route_admits_whom_it_should() {
     site.patch("/api/apps/acme", &json!({"visibility": "private"}))
         .await
         .expect(200);
-    let callers = callers(&site).await;
+    let (programs, people) = (programs(&site).await, people(&site).await);
     let mut wrong = Vec::new();
-    for (method, path, expected) in MATRIX {
+    for (method, path, by_programs, by_people) in MATRIX {
         let id = if path.contains("releases") {
             release["release"]["id"].as_str().unwrap()
         } else {
@@ -106,28 +130,50 @@ async fn every_route_admits_whom_it_should() {
             .replace("{arch}", "x86_64")
             .replace("{sha256}", if path.contains("icon") { &icon } else { &digest })
             .replace("{id}", id);
-        let mut found = String::new();
-        for caller in &callers {
-            let mut call = site
-                .call(method.parse().unwrap(), &concrete)
-                .body(body(method, path, &digest));
+        let call = || {
+            let call = site.call(method.parse().unwrap(), &concrete);
             if path.contains("uploads") {
-                call = call
-                    .header("tus-resumable", "1.0.0")
+                call.header("tus-resumable", "1.0.0")
                     .header("upload-length", "1")
                     .header("upload-offset", "0")
-                    .header("content-type", "application/offset+octet-stream");
+                    .header("content-type", "application/offset+octet-stream")
+            } else {
+                call
             }
-            if let Some(secret) = caller {
-                call = call.token(secret);
-            }
+        };
+        let (mut found, mut found_people) = (String::new(), String::new());
+        for token in &programs {
+            let call = call().body(body(method, path, &digest));
+            let call = token.iter().fold(call, |call, secret| call.token(secret));
             found.push(outcome(&call.send().await));
         }
-        if found != *expected {
-            wrong.push(format!("{method} {path}: {found}, expected {expected}"));
+        for person in &people {
+            let call = call().person(person);
+            let call = if path.starts_with("/admin") && *method == "POST" {
+                call.form(&form(person))
+            } else {
+                call.body(body(method, path, &digest))
+            };
+            found_people.push(outcome(&call.send().await));
+        }
+        if found != *by_programs || found_people != *by_people {
+            wrong.push(format!(
+                "{method} {path}: {found} {found_people}, expected {by_programs} {by_people}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What any form of the console takes.
+fn form(person: &Signed) -> Vec<(&str, &str)> {
+    let fields = [
+        ("email", "made@example.org"),
+        ("name", ""),
+        ("role", ""),
+        ("old", PASSWORD),
+    ];
+    [&fields[..], &[("csrf", person.csrf.as_str()), ("password", PASSWORD)]].concat()
 }
 
 /// A body with which the request gets as far as the access rules.
@@ -147,8 +193,10 @@ fn body(method: &str, path: &str, digest: &str) -> String {
 
 fn outcome(answer: &Answer) -> char {
     let hidden = ["app.not_found", "object.not_found"].contains(&answer.code().as_str())
-        || answer.text().contains("or none that you may read");
+        || answer.text().contains("or none that you may read")
+        || answer.text().contains("<code>route.not_found");
     match answer.status.as_u16() {
+        303 if answer.header("location").contains("/admin/sign-in") && answer.header("set-cookie").is_empty() => 's',
         401 => 'u',
         403 => 'f',
         404 if hidden
@@ -163,7 +211,7 @@ fn outcome(answer: &Answer) -> char {
     }
 }
 
-async fn callers(site: &Site) -> [Option<String>; 8] {
+async fn programs(site: &Site) -> [Option<String>; 8] {
     let token = async |scope| Some(site.new_token(&[scope], None, &[]).await.0);
     let (revoked, id) = site.new_token(&[Scope::Admin], None, &[]).await;
     site.call(Method::DELETE, &format!("/api/tokens/{id}"))
@@ -193,6 +241,16 @@ async fn callers(site: &Site) -> [Option<String>; 8] {
         Some(site.new_token(&[Scope::Admin], Some("other"), &[]).await.0),
         Some(revoked),
         expired.secret,
+    ]
+}
+
+async fn people(site: &Site) -> [Signed; 4] {
+    [
+        site.person("viewer@example.org", Some(Role::Viewer), &[]).await,
+        site.person("manager@example.org", Some(Role::Manager), &[]).await,
+        site.person("admin@example.org", Some(Role::Admin), &[]).await,
+        site.person("other@example.org", None, &[("other", Role::Manager)])
+            .await,
     ]
 }
 

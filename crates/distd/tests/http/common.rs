@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dist_inspect::{Icon, Inspection};
-use dist_model::decide::TokenIntent;
-use dist_model::{Scope, Scopes, Timestamp};
-use dist_service::{Caller, InProcess, Inspector, Principal, Service};
+use dist_model::decide::{TokenIntent, UserIntent};
+use dist_model::{Role, Scope, Scopes, Timestamp};
+use dist_service::{Caller, InProcess, Inspector, Principal, Service, Visit};
 use distd::{Config, Server};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use percent_encoding::NON_ALPHANUMERIC;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -91,6 +92,17 @@ impl Answer {
     }
 }
 
+/// Somebody who is signed in at a browser.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    pub cookie: String,
+    pub csrf: String,
+    pub id: dist_model::UserId,
+}
+
+/// The password of everybody in these tests.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// A request that is being made up.
 pub struct Call<'a> {
     site: &'a Site,
@@ -101,6 +113,23 @@ pub struct Call<'a> {
 impl Call<'_> {
     pub fn token(self, secret: &str) -> Self {
         self.header("authorization", &format!("Bearer {secret}"))
+    }
+
+    /// As somebody who is signed in at a browser: a form of theirs comes from a page of this server.
+    pub fn person(self, person: &Signed) -> Self {
+        self.header("cookie", &person.cookie)
+            .header("sec-fetch-site", "same-origin")
+    }
+
+    /// A form as browsers send it.
+    pub fn form(self, fields: &[(&str, &str)]) -> Self {
+        let encode = |text: &str| percent_encoding::utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        self.header("content-type", "application/x-www-form-urlencoded")
+            .body(pairs.join("&"))
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -146,7 +175,11 @@ impl Site {
         let mut config = Config::new(folder.path(), "127.0.0.1:0".parse().unwrap());
         config.public_url = Some("https://get.example.org/dist".to_owned());
         change(&mut config);
-        let server = Server::bind(config).await.unwrap();
+        Self::serve(Server::bind(config).await.unwrap(), folder).await
+    }
+
+    /// Serves with a server that was made of the folder.
+    pub async fn serve(server: Server, folder: TempDir) -> Self {
         let (address, service) = (server.local_addr(), server.service().clone());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
@@ -201,6 +234,53 @@ impl Site {
             .await
             .unwrap();
         (made.secret.unwrap(), made.token.id)
+    }
+
+    /// Somebody with roles, who accepted their invitation.
+    pub async fn person(&self, email: &str, role: Option<Role>, app_roles: &[(&str, Role)]) -> Signed {
+        let intent = UserIntent {
+            email: email.parse().unwrap(),
+            name: String::new(),
+            role,
+            app_roles: app_roles
+                .iter()
+                .map(|(app, role)| (app.parse().unwrap(), *role))
+                .collect(),
+        };
+        let local = Caller::new(Principal::Local(0));
+        let invited = self.service.create_user(&local, intent).await.unwrap();
+        let visit = Visit {
+            address: "192.0.2.1".parse().unwrap(),
+            user_agent: "a test".to_owned(),
+            replaces: None,
+        };
+        let session = self
+            .service
+            .accept_invitation(&invited.secret, PASSWORD.to_owned(), visit)
+            .await
+            .unwrap();
+        let cookie = format!("__Secure-dist_session={}", session.secret);
+        let page = self
+            .call(Method::GET, "/admin/account")
+            .header("cookie", &cookie)
+            .send();
+        let csrf = field(&page.await.expect(200).text(), "csrf");
+        Signed {
+            cookie,
+            csrf,
+            id: invited.user.id,
+        }
+    }
+
+    /// Sends a form of the console as somebody who is signed in.
+    pub async fn submit(&self, person: &Signed, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let fields = [&[("csrf", person.csrf.as_str())], fields].concat();
+        self.call(Method::POST, path).person(person).form(&fields).send().await
+    }
+
+    /// Opens a page of the console as somebody who is signed in.
+    pub async fn open(&self, person: &Signed, path: &str) -> Answer {
+        self.call(Method::GET, path).person(person).send().await
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
@@ -331,6 +411,16 @@ impl Raw {
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     let digest: [u8; 32] = Sha256::digest(bytes.as_ref()).into();
     dist_model::Digest::from_bytes(digest).to_string()
+}
+
+/// The value of a page's first hidden field of that name.
+pub fn field(page: &str, name: &str) -> String {
+    let start = format!("name=\"{name}\" value=\"");
+    let value = page.split_once(&start).and_then(|(_, rest)| rest.split_once('"'));
+    value
+        .unwrap_or_else(|| panic!("no field {name} in {page}"))
+        .0
+        .to_owned()
 }
 
 /// A file of the examples' folder.

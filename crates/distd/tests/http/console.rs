@@ -1,13 +1,16 @@
 //! The console's frame: what is true of every page of it.
 
+use dist_model::Role;
 use http::Method;
 use serde_json::json;
 
 use crate::common::{Answer, Site};
 
-/// The page as a browser gets it that is signed in.
+/// The page as a viewer gets it.
 async fn page(site: &Site, path: &str) -> Answer {
-    site.admin_get(path).await.expect(200)
+    let email = format!("viewer-{}@example.org", site.service.now().as_millis());
+    let viewer = site.person(&email, Some(Role::Viewer), &[]).await;
+    site.open(&viewer, path).await.expect(200)
 }
 
 #[tokio::test]
@@ -93,8 +96,9 @@ async fn what_pages_load_is_there_and_kept_for_ever() {
 async fn htmx_gets_the_inside_of_a_page() {
     let site = Site::start().await;
     site.publish("acme", "1.0.0", "beta").await;
+    let viewer = site.person("viewer@example.org", Some(Role::Viewer), &[]).await;
     let ask = |header| {
-        let call = site.call(Method::GET, "/admin").token(&site.admin);
+        let call = site.call(Method::GET, "/admin").person(&viewer);
         call.header("hx-request", "true").header(header, "true").send()
     };
     let inside = ask("hx-current-url").await.expect(200).text();
@@ -109,13 +113,18 @@ async fn htmx_gets_the_inside_of_a_page() {
 #[tokio::test]
 async fn refusals_below_admin_are_pages() {
     let site = Site::start().await;
-    let stranger = site.get("/admin").await.expect(401);
-    let lost = site.admin_get("/admin/nothing/here").await.expect(404);
-    for (answer, code) in [(stranger, "auth.missing"), (lost, "route.not_found")] {
+    let viewer = site.person("viewer@example.org", Some(Role::Viewer), &[]).await;
+    let stranger = site.get("/admin/nothing/here").await.expect(404);
+    let lost = site.open(&viewer, "/admin/nothing/here").await.expect(404);
+    let refused = site.open(&viewer, "/admin/people").await.expect(403);
+    for (answer, code) in [
+        (stranger, "route.not_found"),
+        (lost, "route.not_found"),
+        (refused, "auth.role"),
+    ] {
         assert!(answer.header("content-type").starts_with("text/html"), "{code}");
-        let text = answer.text();
-        assert!(text.contains(code) && !text.contains("<nav class=\"nav\""), "{text}");
         assert!(answer.header("content-security-policy").contains("nonce-"), "{code}");
+        assert!(answer.text().contains(code), "{}", answer.text());
     }
     assert_eq!(site.get("/administer").await.expect(404).code(), "route.not_found");
 }

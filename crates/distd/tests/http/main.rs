@@ -12,6 +12,8 @@ mod full;
 mod inspection;
 mod install;
 mod limits;
+mod oidc;
+mod people;
 mod protocol;
 mod releases;
 mod shutdown;
