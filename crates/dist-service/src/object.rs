@@ -3,8 +3,8 @@
 use dist_blobs::Stored;
 use dist_model::decide::{ArtifactIntent, Decided, PublishIntent};
 use dist_model::{
-    Artifact, ArtifactId, Digest, ErrorCode, Event, IosMode, Platform, Refusal, ReleaseStatus, Scope, Visibility,
-    events,
+    App, Artifact, ArtifactId, Digest, ErrorCode, Event, IosMode, Platform, Refusal, Release, ReleaseStatus, Scope,
+    Visibility, events,
 };
 use persist::{SqlRead, SqlReadExt as _, SqlTx, params};
 use serde_json::{Value, json};
@@ -150,22 +150,24 @@ fn not_found() -> Refusal {
 /// Whether the caller may download `artifact`, and if so whether anybody may.
 fn may_download(tx: &dyn SqlRead, caller: &Caller, artifact: &Artifact) -> Result<Option<bool>, Error> {
     let release = rows::known_release(tx, &artifact.release_id)?;
-    let Some(app) = rows::app_by_id(tx, &artifact.app_id)? else {
-        return Ok(None);
+    let app = rows::app_by_id(tx, &artifact.app_id)?;
+    Ok(app.and_then(|app| is_offered(caller, &app, &release, artifact)))
+}
+
+/// The same, given the artifact's app and release.
+pub(crate) fn is_offered(caller: &Caller, app: &App, release: &Release, artifact: &Artifact) -> Option<bool> {
+    let is_published = match release.status {
+        ReleaseStatus::Published => true,
+        ReleaseStatus::Draft => false,
+        ReleaseStatus::Yanked | ReleaseStatus::Deleted => return None,
     };
-    if release.status == ReleaseStatus::Draft && !caller.has(Scope::Publish, &app.slug) {
-        return Ok(None);
-    }
-    if !matches!(release.status, ReleaseStatus::Draft | ReleaseStatus::Published) {
-        return Ok(None);
+    if !is_published && !caller.has(Scope::Publish, &app.slug) {
+        return None;
     }
     let ipa_kept_back =
         artifact.platform == Platform::Ios && app.ios_mode == IosMode::ArtifactOnly && !app.ios_public_download;
-    let open = release.status == ReleaseStatus::Published && app.visibility != Visibility::Private && !ipa_kept_back;
-    if open || caller.has(Scope::Read, &app.slug) {
-        return Ok(Some(open && app.visibility == Visibility::Public));
-    }
-    Ok(None)
+    let open = is_published && app.visibility != Visibility::Private && !ipa_kept_back;
+    (open || caller.has(Scope::Read, &app.slug)).then_some(open && app.visibility == Visibility::Public)
 }
 
 /// Whether the caller sent these bytes, or may read an artifact made of them.
