@@ -2,7 +2,7 @@
 if (navigator.clipboard) for (const button of document.querySelectorAll(".copy")) {
   button.classList.add("ready");
   button.onclick = async () => {
-    await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+    await navigator.clipboard.writeText(button.previousElementSibling.textContent.trim());
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   };

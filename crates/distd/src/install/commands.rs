@@ -3,73 +3,82 @@
 use dist_model::{Artifact, Platform};
 
 use super::kind::Kind;
+use super::text::visible_or;
 
 /// Commands under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Commands {
     pub title: &'static str,
-    pub text: String,
+    pub lines: Vec<String>,
 }
 
 /// What fetches, checks and installs a file on Linux. Without a `url` somebody has fetched it.
 pub(super) fn on_linux(artifact: &Artifact, url: Option<&str>) -> Commands {
-    let name = quoted(artifact.filename.as_str());
-    let local = quoted(&format!("./{}", artifact.filename));
-    let install = match Kind::of(artifact) {
-        Kind::Deb => format!("sudo apt install {local}"),
-        Kind::Rpm => format!("sudo dnf install {local}"),
-        Kind::AppImage => format!("chmod +x {local}\n{local}"),
-        Kind::Flatpak => format!("flatpak install --user {local}"),
-        // Who installs a snap that no store signed has to say that they mean it.
-        Kind::Snap => format!("sudo snap install --dangerous {local}"),
-        Kind::Archive if artifact.package_type != "zip" => format!("tar -xf {local}"),
-        _ => String::new(),
-    };
-    let fetch = url.map(|url| format!("curl -fLo {name} {}", quoted(url)));
+    let fetch = url.map(|url| format!("curl -fLo {} {}", quoted(&filename(artifact)), quoted(url)));
     let check = format!("echo {} | sha256sum -c", quoted(&checksum_line(artifact)));
-    let lines: Vec<String> = fetch
-        .into_iter()
-        .chain([check, install])
-        .filter(|line| !line.is_empty())
-        .collect();
+    let install = to_install(artifact).map(|commands| commands.lines);
     Commands {
         title: "In a terminal",
-        text: lines.join("\n"),
+        lines: fetch
+            .into_iter()
+            .chain([check])
+            .chain(install.into_iter().flatten())
+            .collect(),
     }
+}
+
+/// What installs a file on Linux that was downloaded there, where it is of a kind that has a command.
+pub(super) fn to_install(artifact: &Artifact) -> Option<Commands> {
+    let local = quoted(&format!("./{}", filename(artifact)));
+    let lines = match Kind::of(artifact) {
+        Kind::Deb => vec![format!("sudo apt install {local}")],
+        Kind::Rpm => vec![format!("sudo dnf install {local}")],
+        Kind::AppImage => vec![format!("chmod +x {local}"), local],
+        Kind::Flatpak => vec![format!("flatpak install --user {local}")],
+        // Who installs a snap that no store signed has to say that they mean it.
+        Kind::Snap => vec![format!("sudo snap install --dangerous {local}")],
+        Kind::Archive if artifact.package_type != "zip" => vec![format!("tar -xf {local}")],
+        _ => return None,
+    };
+    Some(Commands {
+        title: "In a terminal",
+        lines,
+    })
 }
 
 /// What checks a file that was downloaded on `platform`; on a phone nothing does.
 pub(super) fn to_verify(artifact: &Artifact, platform: Platform) -> Option<Commands> {
     let line = || quoted(&checksum_line(artifact));
-    let (title, text) = match platform {
-        Platform::Linux => ("In a terminal", format!("echo {} | sha256sum -c", line())),
-        Platform::Macos => ("In Terminal", format!("echo {} | shasum -a 256 -c", line())),
+    let (title, lines) = match platform {
+        Platform::Linux => ("In a terminal", vec![format!("echo {} | sha256sum -c", line())]),
+        Platform::Macos => ("In Terminal", vec![format!("echo {} | shasum -a 256 -c", line())]),
         Platform::Windows => ("In PowerShell", on_windows(artifact)),
         Platform::Ios | Platform::AndroidApk | Platform::AndroidAab => return None,
     };
-    Some(Commands { title, text })
+    Some(Commands { title, lines })
 }
 
 /// `certutil` shows the digest, and is everywhere; `Get-FileHash` compares it. A name that only
 /// one of their shells would quote is left to PowerShell.
-fn on_windows(artifact: &Artifact) -> String {
-    let name = artifact.filename.as_str();
-    let compare = format!(
-        "(Get-FileHash '.\\{}').Hash -eq '{}'",
-        name.replace('\'', "''"),
-        artifact.sha256
-    );
-    if is_plain(name) {
-        format!("{compare}\ncertutil -hashfile {name} SHA256")
-    } else {
-        compare
+fn on_windows(artifact: &Artifact) -> Vec<String> {
+    let name = filename(artifact);
+    let quoted = name.replace('\'', "''");
+    let mut lines = vec![format!("(Get-FileHash '.\\{quoted}').Hash -eq '{}'", artifact.sha256)];
+    if is_plain(&name) {
+        lines.push(format!("certutil -hashfile {name} SHA256"));
     }
+    lines
+}
+
+/// The name under which the file is meant to be kept: its own, of which nothing is hidden.
+fn filename(artifact: &Artifact) -> String {
+    visible_or(artifact.filename.as_str(), "download")
 }
 
 /// A line as `sha256sum -c` reads it. A file name has no newline or backslash that it would have
 /// to escape.
 fn checksum_line(artifact: &Artifact) -> String {
-    format!("{}  ./{}", artifact.sha256, artifact.filename)
+    format!("{}  ./{}", artifact.sha256, filename(artifact))
 }
 
 fn is_plain(text: &str) -> bool {

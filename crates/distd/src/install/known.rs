@@ -54,12 +54,38 @@ impl<'a> Known<'a> {
     /// Who signed, by the common name where there is one.
     pub(super) fn signer(self) -> Option<String> {
         let signer = self.text("signer_name").or_else(|| self.text("signer"))?;
-        // Separators inside of names are escaped, so that what is split here are attributes.
-        let name = signer.split(", ").find_map(|attribute| attribute.strip_prefix("CN="));
-        Some(visible(name.unwrap_or(signer)).replace('\\', ""))
+        let name = attributes(signer).find_map(|attribute| attribute.strip_prefix("CN="));
+        Some(visible(&name.unwrap_or(signer).replace('\\', "")))
     }
 
     fn value(self, key: &str) -> Option<&'a Value> {
         self.0?.get(key)
+    }
+}
+
+/// The attributes of a name such as `O=Acme\, Inc., CN=Acme`. A comma inside of one is escaped, so
+/// that nobody gets a second name by writing it into the first.
+fn attributes(name: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(name);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = text.match_indices(", ").find(|(at, _)| !text[..*at].ends_with('\\'));
+        rest = end.map(|(at, separator)| &text[at + separator.len()..]);
+        Some(end.map_or(text, |(at, _)| &text[..at]))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_name_starts_no_attribute() {
+        let split = |name| attributes(name).collect::<Vec<_>>();
+        assert_eq!(
+            split("C=US, O=Acme\\, CN=Other, CN=Acme"),
+            ["C=US", "O=Acme\\, CN=Other", "CN=Acme"]
+        );
+        assert_eq!(split(""), [""]);
     }
 }

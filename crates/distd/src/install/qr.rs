@@ -14,8 +14,10 @@ pub(super) fn svg(url: &str) -> String {
         return String::new();
     };
     let side = code.size + 2 * QUIET;
+    // Writing to a text does not fail.
     let mut path = String::new();
     for row in 0..code.size {
+        let _ = write!(path, "M{QUIET} {}.5", row + QUIET);
         let mut column = 0;
         while column < code.size {
             let is_dark = code[row][column].value();
@@ -23,10 +25,11 @@ pub(super) fn svg(url: &str) -> String {
                 .iter()
                 .take_while(|module| module.value() == is_dark)
                 .count();
-            if is_dark {
-                // Writing to a text does not fail.
-                let _ = write!(path, "M{} {}.5h{run}", column + QUIET, row + QUIET);
-            }
+            let _ = if is_dark {
+                write!(path, "h{run}")
+            } else {
+                write!(path, "m{run} 0")
+            };
             column += run;
         }
     }
@@ -53,10 +56,10 @@ mod tests {
         });
         let drawn: usize = svg
             .split('h')
-            .filter_map(|run| run.split(['M', '"']).next()?.parse::<usize>().ok())
+            .filter_map(|run| run.split(['M', 'm', '"']).next()?.parse::<usize>().ok())
             .sum();
         assert_eq!(dark.ok(), Some(drawn));
-        assert!(svg.len() < 5000, "{}", svg.len());
+        assert!(svg.len() < 3000, "{}", svg.len());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use dist_inspect::{Finding, Severity};
 use dist_model::{App, Artifact, ArtifactId, Platform, Timestamp, Visibility};
 use dist_service::findings;
 
-use super::commands::{Commands, on_linux, to_verify};
+use super::commands::{Commands, on_linux, to_install, to_verify};
 use super::kind::Kind;
 use super::known::Known;
 use super::page::human_size;
@@ -120,7 +120,8 @@ impl<'a> Scene<'a> {
         }
         let place = |artifact: &&&Artifact| {
             let suits = self.visitor.suits(platform, &artifact.arch)?;
-            Some((suits, Kind::of(artifact).place(platform, self.visitor)?))
+            let place = Kind::of(artifact).place(platform, self.visitor)?;
+            Some((suits, place, artifact.arch == "x86"))
         };
         let opened = artifacts.iter().filter(|artifact| place(artifact).is_some());
         opened.min_by_key(place).copied()
@@ -236,7 +237,7 @@ fn facts(artifact: &Artifact, told: Vec<Fact>) -> Vec<Fact> {
 
 fn needs(artifact: &Artifact) -> Option<String> {
     let version = Known::of(artifact).text("min_os")?;
-    Some(oldest_system(artifact.platform, version))
+    oldest_system(artifact.platform, version)
 }
 
 /// What may keep a file from working, in the words of its inspection.
@@ -262,7 +263,7 @@ impl FileRow {
             size: human_size(artifact.size_bytes),
             sha256: artifact.sha256.to_string(),
             warnings: warnings(artifact, &[]),
-            install: scene.install_commands(artifact),
+            install: to_install(artifact).filter(|_| scene.downloads.contains(&artifact.id)),
         }
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn platform_name(platform: Platform) -> &'static str {
 /// The processor as people of the platform call it; nothing where a file is for all of them.
 pub(super) fn processor(platform: Platform, arch: &str) -> Cow<'_, str> {
     let name = match (platform, arch) {
-        (_, "" | "any") => "",
+        (_, "" | "any") | (Platform::Ios, _) | (Platform::AndroidApk | Platform::AndroidAab, "universal") => "",
         (Platform::Macos, "arm64") => "Apple silicon",
         (Platform::Macos, "x86_64") => "Intel",
         (Platform::Macos, "universal") => "Apple silicon and Intel",
@@ -105,16 +105,17 @@ pub(super) fn cause(cause: MoveCause) -> &'static str {
     }
 }
 
-/// The oldest system that takes a file, from the number that the file has for it.
-pub(super) fn oldest_system(platform: Platform, min_os: &str) -> String {
+/// The oldest system that takes a file, from the number that the file has for it; nothing where
+/// that is older than anybody has.
+pub(super) fn oldest_system(platform: Platform, min_os: &str) -> Option<String> {
     let name = match platform {
         Platform::Ios => format!("iOS {}", visible(min_os)),
         Platform::Macos => format!("macOS {}", visible(min_os)),
         Platform::Linux => format!("Linux {}", visible(min_os)),
         Platform::AndroidApk | Platform::AndroidAab => android(min_os),
-        Platform::Windows => windows(min_os),
+        Platform::Windows => windows(min_os)?,
     };
-    format!("{name} or later")
+    Some(format!("{name} or later"))
 }
 
 /// Android's versions by API level, from 1, as in the table of `<uses-sdk>` at
@@ -136,21 +137,21 @@ fn android(level: &str) -> String {
     }
 }
 
-fn windows(version: &str) -> String {
+fn windows(version: &str) -> Option<String> {
     let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     let (major, minor) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     let name = match (major, minor, numbers.next().unwrap_or(0)) {
-        (5, 1 | 2, _) => "XP",
+        (1..6, ..) => return None,
         (6, 0, _) => "Vista",
         (6, 1, _) => "7",
         (6, 2, _) => "8",
         (6, 3, _) => "8.1",
         (10, 0, 0) => "10",
-        (10, 0, ..22_000) => return format!("Windows 10 ({})", visible(version)),
-        (10, 0, _) => return format!("Windows 11 ({})", visible(version)),
-        _ => return format!("Windows {}", visible(version)),
+        (10, 0, ..22_000) => return Some(format!("Windows 10 ({})", visible(version))),
+        (10, 0, _) => return Some(format!("Windows 11 ({})", visible(version))),
+        _ => return Some(format!("Windows {}", visible(version))),
     };
-    format!("Windows {name}")
+    Some(format!("Windows {name}"))
 }
 
 #[cfg(test)]
@@ -203,7 +204,8 @@ mod tests {
             (Platform::Windows, "x", "Windows x or later"),
             (Platform::Macos, "11.0", "macOS 11.0 or later"),
         ] {
-            assert_eq!(oldest_system(platform, number), name);
+            assert_eq!(oldest_system(platform, number).as_deref(), Some(name));
         }
+        assert_eq!(oldest_system(Platform::Windows, "4.0"), None);
     }
 }

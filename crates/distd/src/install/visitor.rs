@@ -77,19 +77,21 @@ impl Visitor {
     pub(super) fn suits(self, platform: Platform, arch: &str) -> Option<u8> {
         let is_for_all = matches!(arch, "" | "any" | "universal");
         let Some(own) = self.arch.filter(|_| self.platform == Some(platform)) else {
-            let usual = match platform {
-                Platform::Ios | Platform::AndroidApk | Platform::AndroidAab | Platform::Macos => "arm64",
-                Platform::Linux | Platform::Windows => "x86_64",
+            let is_usual = match platform {
+                Platform::Ios | Platform::AndroidApk | Platform::AndroidAab | Platform::Macos => arch == "arm64",
+                Platform::Linux => arch == "x86_64",
+                Platform::Windows => matches!(arch, "x86_64" | "x86"),
             };
-            return Some(if is_for_all { 0 } else { 1 + u8::from(arch != usual) });
+            return Some(if is_for_all { 0 } else { 1 + u8::from(!is_usual) });
         };
         match (platform, own, arch) {
             _ if arch == own || is_for_all => Some(0),
+            // Installers are often 32-bit, whatever they install.
+            (Platform::Windows, "arm64" | "x86_64", "x86") => Some(0),
             // Rosetta, and what Windows and Android do.
             (Platform::Macos | Platform::Windows, "arm64", "x86_64") | (Platform::AndroidApk, "arm64", "arm") => {
                 Some(1)
             }
-            (Platform::Windows, "arm64" | "x86_64", "x86") => Some(2),
             _ => None,
         }
     }
@@ -224,7 +226,7 @@ mod tests {
             (on(Platform::Macos, Some("arm64")), Platform::Macos, "x86_64", Some(1)),
             (on(Platform::Macos, Some("x86_64")), Platform::Macos, "arm64", None),
             (on(Platform::Linux, Some("x86_64")), Platform::Linux, "arm64", None),
-            (on(Platform::Windows, Some("x86_64")), Platform::Windows, "x86", Some(2)),
+            (on(Platform::Windows, Some("x86_64")), Platform::Windows, "x86", Some(0)),
             // Nothing is known of the processor that the file would be taken to.
             (on(Platform::Linux, Some("x86_64")), Platform::Macos, "arm64", Some(1)),
             (on(Platform::Macos, None), Platform::Macos, "x86_64", Some(2)),

@@ -1,5 +1,6 @@
 //! What each platform's action is, and what is said of it.
 
+use dist_inspect::Format;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -180,7 +181,11 @@ async fn what_android_does_not_open_is_no_big_button() {
     let text = own(&site, ANDROID).await;
     has(&text, &["Download the file", "It is test-only."]);
     lacks(&text, &["button primary", "unknown apps"]);
-    let site = Site::start().await;
+    let site = with_reports(|name, report| {
+        report.format = if name == "a.aab" { Format::Aab } else { Format::Apks };
+        report.package_type = report.format.as_str().into();
+    })
+    .await;
     publish(&site, "1.0.0", &[("android_apk", "a.apks"), ("android_aab", "a.aab")]).await;
     let text = page(&site, ANDROID).await.text();
     has(
@@ -277,9 +282,10 @@ async fn linux_gets_the_exact_commands() {
         let artifact = &release["artifacts"][0];
         let (digest, id) = (artifact["sha256"].as_str().unwrap(), artifact["id"].as_str().unwrap());
         let commands = format!(
-            "<code>curl -fLo {name} &#39;https://get.example.org/dist/download/{digest}?artifact={id}&#39;\n\
-             echo &#39;{digest}  ./{name}&#39; | sha256sum -c\n{install}</code>"
+            "curl -fLo {name} &#39;https://get.example.org/dist/download/{digest}?artifact={id}&#39;\n\
+             echo &#39;{digest}  ./{name}&#39; | sha256sum -c\n{install}\n"
         );
+        let commands: String = commands.lines().map(|line| format!("<code>{line}\n</code>")).collect();
         has(&own(&site, LINUX).await, &[&commands]);
     }
 }

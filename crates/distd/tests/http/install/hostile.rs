@@ -24,7 +24,17 @@ fn check(answer: &Answer) {
                 .unwrap()
         })
         .collect();
-    lacks(&text, &["<script>", "<img src=x", "onerror=alert(1)>", "javascript:"]);
+    lacks(&text, &["<script>", "<img src=x", "onerror=alert(1)>"]);
+    for attribute in ["href=\"", "src=\""] {
+        for address in text.split(attribute).skip(1) {
+            let ours = [
+                "https://get.example.org/dist/",
+                "data:image/svg+xml,%3Csvg",
+                "itms-services://?",
+            ];
+            assert!(ours.iter().any(|our| address.starts_with(our)), "{attribute}{address}");
+        }
+    }
     for element in elements {
         let ours = "a aside b bdi body button code dd details div doctype dl dt footer h1 h2 h3 head header html img li \
                     link main meta p path pre script section span style summary svg table tbody td th thead time title \

@@ -206,8 +206,11 @@ async fn a_page_with_all_platforms_is_under_30_kilobytes() {
         ("windows", "acme.msi"),
     ]
     .into_iter()
-    .map(|(platform, name)| (platform, format!("a-rather-long-name-for-an-app-{name}")))
+    .map(|(platform, name)| (platform, format!("acme-desktop-2.4.0-rc.1-{name}")))
     .collect();
+    for number in 1..10 {
+        publish(&site, &format!("0.{number}.0"), &[("linux", "acme.bin")]).await;
+    }
     let mut artifacts = Vec::new();
     for (platform, filename) in &files {
         let sha256 = site.upload(&site.admin, filename.clone()).await;
