@@ -29,6 +29,9 @@ pub(super) fn on_linux(artifact: &Artifact, url: Option<&str>) -> Commands {
 
 /// What installs a file on Linux that was downloaded there, where it is of a kind that has a command.
 pub(super) fn to_install(artifact: &Artifact) -> Option<Commands> {
+    if artifact.platform != Platform::Linux {
+        return None;
+    }
     let local = quoted(&format!("./{}", filename(artifact)));
     let lines = match Kind::of(artifact) {
         Kind::Deb => vec![format!("sudo apt install {local}")],

@@ -143,7 +143,7 @@ mod tests {
             let name: http::HeaderName = name.parse().unwrap();
             (name, value.parse().unwrap())
         });
-        Visitor::of(&HeaderMap::from_iter(pairs))
+        Visitor::of(&pairs.collect())
     }
 
     #[test]

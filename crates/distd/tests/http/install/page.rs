@@ -229,3 +229,18 @@ async fn a_page_with_all_platforms_is_under_30_kilobytes() {
         has(&text, &["The notes are longer than what is shown here."]);
     }
 }
+
+#[tokio::test]
+async fn a_shell_has_none_of_the_visitors_rights() {
+    let site = with_reports(|_, _| {}).await;
+    publish(&site, "1.0.0", &[("linux", "acme.deb")]).await;
+    has(
+        &page(&site, LINUX).await.text(),
+        &["curl -fLo acme.deb", "sudo apt install ./acme.deb"],
+    );
+    let visibility = json!({"visibility": "private"});
+    site.patch("/api/apps/acme", &visibility).await.expect(200);
+    let text = site.admin_get("/install/acme/beta").await.expect(200).text();
+    has(&text, &["/download/", "sudo apt install ./acme.deb"]);
+    lacks(&text, &["curl "]);
+}
