@@ -28,7 +28,7 @@ struct Frame<'a, P: Template> {
 
 /// What stands for a page that has no icon of its own.
 const NO_ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
-    %3Crect width='16' height='16' rx='4' fill='%230b57d0'/%3E\
+    %3Crect width='16' height='16' rx='4' fill='%233b5bdb'/%3E\
     %3Cpath d='M8 3v7M5 7l3 3 3-3M4 13h8' stroke='%23fff' stroke-width='1.5' fill='none'/%3E%3C/svg%3E";
 
 impl<P: Template> Frame<'_, P> {
