@@ -21,6 +21,12 @@ impl Links {
         &self.base
     }
 
+    /// The path of the public URL, without a slash at its end; empty where it has none.
+    pub fn path(&self) -> &str {
+        let after_scheme = self.base.split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').map_or("", |start| &after_scheme[start..])
+    }
+
     /// The install page of a channel.
     pub fn install(&self, slug: &str, channel: &str) -> String {
         format!("{}/install/{slug}/{channel}", self.base)
@@ -44,5 +50,22 @@ impl Links {
     /// The bytes of an artifact, under its own file name.
     pub fn artifact(&self, artifact: &Artifact) -> String {
         format!("{}/download/{}?artifact={}", self.base, artifact.sha256, artifact.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_may_carry_a_path() {
+        for (url, path) in [
+            ("https://get.example.org", ""),
+            ("https://get.example.org/", ""),
+            ("http://[::1]:8787/dist/", "/dist"),
+            ("https://example.org/a/b", "/a/b"),
+        ] {
+            assert_eq!(Links::new(url).path(), path, "{url}");
+        }
     }
 }

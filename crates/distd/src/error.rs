@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use axum::response::{IntoResponse, Response};
-use dist_api::{ErrorBody, ErrorDetail};
+use dist_api::ErrorBody;
 use dist_blobs::{BlobError, ReceiveError};
 use dist_model::{ErrorCode, ErrorKind, Refusal};
 use http::{HeaderValue, StatusCode, header};
@@ -65,27 +65,27 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
 
 /// The body of a refusal in the words of the reference.
 pub(crate) fn refusal_body(code: ErrorCode) -> Vec<u8> {
-    body(&ErrorBody::from(&Refusal::new(code, code.help())))
+    body(&Refusal::new(code, code.help()))
 }
 
 /// What the client is told. A 5xx says nothing of its cause: the text is the reference's, whatever
 /// the refusal says.
-fn told(refusal: &Refusal) -> ErrorBody {
-    if refusal.code.kind().http_status() < 500 {
-        return ErrorBody::from(refusal);
-    }
-    ErrorBody {
-        error: ErrorDetail {
-            code: refusal.code.as_str().to_owned(),
-            message: refusal.code.help().to_owned(),
-            details: serde_json::Map::new(),
-        },
+fn message(refusal: &Refusal) -> &str {
+    if refusal.code.kind().http_status() >= 500 {
+        refusal.code.help()
+    } else {
+        &refusal.message
     }
 }
 
-fn body(told: &ErrorBody) -> Vec<u8> {
+fn body(refusal: &Refusal) -> Vec<u8> {
+    let mut body = ErrorBody::from(refusal);
+    if refusal.code.kind().http_status() >= 500 {
+        message(refusal).clone_into(&mut body.error.message);
+        body.error.details.clear();
+    }
     // Text, numbers and maps with text keys always serialise.
-    serde_json::to_vec(told).unwrap_or_default()
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
 /// An error with all its causes, on one line.
@@ -157,8 +157,12 @@ impl From<ReceiveError<axum::Error>> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let told = told(&self.refusal);
-        let mut response = (self.status(), [(header::CONTENT_TYPE, "application/json")], body(&told)).into_response();
+        let mut response = (
+            self.status(),
+            [(header::CONTENT_TYPE, "application/json")],
+            body(&self.refusal),
+        )
+            .into_response();
         let headers = response.headers_mut();
         match self.refusal.code.kind() {
             ErrorKind::Unauthenticated => {
@@ -171,7 +175,7 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(Refused {
             code: self.refusal.code,
-            message: told.error.message,
+            message: message(&self.refusal).to_owned(),
             cause: self.cause,
         });
         response

@@ -25,6 +25,7 @@ mod api;
 mod body;
 mod config;
 mod connection;
+mod console;
 mod download;
 mod error;
 mod extract;
@@ -38,6 +39,7 @@ pub mod router;
 mod run;
 mod server;
 mod state;
+mod web;
 
 pub use config::{Config, ConfigError, Limits, Options};
 pub use inspector::{ChildInspector, run_if_inspector};

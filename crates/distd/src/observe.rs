@@ -28,6 +28,11 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    /// Whose credential it was, as far as it is one of ours.
+    pub(crate) fn recognised(&self) -> Option<&Token> {
+        self.token.get().map(Arc::as_ref)
+    }
+
     /// Notes whose credential it was, for the audit of a refusal.
     pub(crate) fn recognise(&self, token: Arc<Token>) {
         let _ = self.token.set(token);

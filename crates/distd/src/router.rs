@@ -18,7 +18,8 @@ use utoipa_axum::routes;
 use crate::api::{apps, audit, channels, latest, objects, releases, store, tokens, uploads};
 use crate::error::ApiError;
 use crate::state::Site;
-use crate::{download, health, icon, install, observe};
+use crate::web::assets;
+use crate::{console, download, health, icon, install, observe};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -88,6 +89,8 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(store::cleanup))
         .routes(routes!(store::verify))
         .routes(routes!(store::backup))
+        .routes(routes!(assets::asset))
+        .routes(routes!(console::apps::list))
 }
 
 /// Everything that is served on the main address; `/metrics` only where it has no own one.
@@ -97,10 +100,12 @@ pub(crate) fn router(site: Arc<Site>, with_metrics: bool) -> Router {
         router = router.merge(metrics());
     }
     let observe = from_fn_with_state(Arc::clone(&site), observe::observe);
+    let as_pages = from_fn_with_state(Arc::clone(&site), console::refusals_as_pages);
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn(install::for_browsers))
+        .layer(as_pages)
+        .layer(from_fn(install::refusals_as_pages))
         .layer(observe)
         .with_state(site)
 }

@@ -28,7 +28,7 @@ use self::index::IndexPage;
 pub(crate) use self::page::Memos;
 use self::page::{InstallPage, html_with_preview};
 use self::plist::PlistPage;
-pub(crate) use self::refusal::{PageError, for_browsers};
+pub(crate) use self::refusal::{PageError, refusals_as_pages};
 use self::section::Scene;
 use self::urls::Urls;
 use self::visitor::Visitor;

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use axum::response::Response;
 use dist_model::{Artifact, Platform, Release, ReleaseStatus, Timestamp, Visibility};
 use dist_service::PastOffer;
-use http::{HeaderName, HeaderValue, header};
 
 use super::memo::Memo;
 use super::section::{Scene, Section};
 use super::text::{cause, day, platform_name, visible_or};
 use super::{notes, qr};
-use crate::error::{ApiError, Result};
+use crate::error::Result;
+use crate::web::{self, Nonce, Referrer};
 
 /// A page inside the common frame.
 #[derive(Template)]
@@ -22,7 +20,7 @@ use crate::error::{ApiError, Result};
 struct Frame<'a, P: Template> {
     title: &'a str,
     preview: Option<&'a Preview>,
-    nonce: &'a str,
+    nonce: &'a Nonce,
     page: &'a P,
 }
 
@@ -48,8 +46,7 @@ pub(super) struct Preview {
     pub is_public: bool,
 }
 
-/// A page as an answer, which may load nothing but the site's pictures and run nothing but its own
-/// style and script.
+/// A page in its frame as an answer. Its address may be a secret, and is told to nobody.
 pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
     framed(title, None, page)
 }
@@ -60,28 +57,15 @@ pub(super) fn html_with_preview(preview: &Preview, page: &impl Template) -> Resu
 }
 
 fn framed(title: &str, preview: Option<&Preview>, page: &impl Template) -> Result<Response> {
-    let nonce = STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>());
+    let nonce = Nonce::new();
     let frame = Frame {
         title,
         preview,
         nonce: &nonce,
         page,
     };
-    let text = frame.render().map_err(ApiError::internal)?;
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
-    let headers = response.headers_mut();
-    let policy = HeaderValue::from_str(&policy).map_err(ApiError::internal)?;
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
-    Ok(response)
+    web::page(&frame, &nonce, Referrer::Nobody)
 }
-
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// What is costly to make and the same for every visitor.
 #[derive(Default)]
@@ -268,34 +252,9 @@ impl Move {
     }
 }
 
-/// A size for people: three digits are enough to compare.
-pub(super) fn human_size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let unit = (bytes.ilog2() / 10).min(4) as usize;
-    let whole = 1_u64 << (10 * unit);
-    let tenths = u128::from(bytes) * 10 / u128::from(whole);
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit - 1])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_for_people() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1_572_864, "1.5 MiB"),
-            (u64::MAX, "16777215.9 TiB"),
-        ] {
-            assert_eq!(human_size(bytes), text);
-        }
-    }
 
     #[test]
     fn platforms_in_a_sentence() {

@@ -7,9 +7,9 @@ use dist_service::findings;
 
 use super::kind::Kind;
 use super::known::Known;
-use super::page::human_size;
 use super::section::{Action, Fact, Scene, Told};
 use super::text::{day, platform_name, processor, until, visible_or};
+use crate::web::text::human_size;
 
 /// What there is to say of the file that suits the visitor best.
 pub(super) fn tell(artifact: &Artifact, scene: &Scene<'_>) -> Told {

@@ -37,7 +37,7 @@ impl IntoResponse for PageError {
 }
 
 /// Turns refusals into pages where a browser goes; programs and scripts get the JSON.
-pub(crate) async fn for_browsers(request: Request, next: Next) -> Response {
+pub(crate) async fn refusals_as_pages(request: Request, next: Next) -> Response {
     let wants_page = is_visit(&request);
     let response = next.run(request).await;
     let is_json = response

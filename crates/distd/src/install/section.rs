@@ -11,11 +11,11 @@ use dist_service::findings;
 use super::commands::{Commands, on_linux, to_install, to_verify};
 use super::kind::Kind;
 use super::known::Known;
-use super::page::human_size;
 use super::platforms;
 use super::text::{oldest_system, platform_name, processor, visible, visible_or};
 use super::urls::Urls;
 use super::visitor::Visitor;
+use crate::web::text::human_size;
 
 /// Who looks at what, and when.
 #[derive(Clone, Copy)]

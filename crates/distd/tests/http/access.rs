@@ -18,6 +18,8 @@ use crate::common::{Answer, ICON, Site, WithIcon, sha256};
 /// `y` may; `u` is asked for a credential; `f` is forbidden; `h` is told that it is not there.
 const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/", "yyyyyyff"),
+    ("GET", "/admin", "uyyyyyff"),
+    ("GET", "/assets/{hash}/{name}", "yyyyyyyy"),
     ("GET", "/healthz", "yyyyyyyy"),
     ("GET", "/readyz", "yyyyyyyy"),
     ("GET", "/metrics", "yyyyyyyy"),

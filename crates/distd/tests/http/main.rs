@@ -5,6 +5,7 @@
 
 mod access;
 mod common;
+mod console;
 mod corpus;
 mod download;
 mod full;

@@ -1,0 +1,142 @@
+// What the console does beyond plain pages. Everything works without it but copying and live updates.
+"use strict";
+
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+
+document.documentElement.classList.add("js");
+
+// Times. The server's clock counts, in the words of web/text.rs.
+const ahead = Date.parse(document.body.dataset.now) - Date.now();
+const MINUTE = 60e3, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+
+function words(millis) {
+  const far = Math.abs(millis);
+  if (far < MINUTE) return "just now";
+  const [size, unit] =
+    far < HOUR ? [MINUTE, "min"] :
+    far < DAY ? [HOUR, "h"] :
+    far < 60 * DAY ? [DAY, "d"] :
+    far < 730 * DAY ? [30 * DAY, "mo"] : [365 * DAY, "y"];
+  const number = Math.floor(far / size);
+  return millis < 0 ? `in ${number} ${unit}` : `${number} ${unit} ago`;
+}
+
+function refreshTimes() {
+  const now = Date.now() + ahead;
+  for (const time of all("time[datetime]")) {
+    const text = words(now - Date.parse(time.dateTime));
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+setInterval(refreshTimes, 20e3);
+
+// Copying. Plain HTTP has no clipboard API, but a copy event can be given any text.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const give = (event) => {
+    event.clipboardData.setData("text/plain", text);
+    event.preventDefault();
+  };
+  document.addEventListener("copy", give, { once: true });
+  document.execCommand("copy");
+}
+
+async function copyFrom(button) {
+  await copy(button.dataset.copy);
+  document.getElementById("said").textContent = "Copied";
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), 1500);
+}
+
+// Confirmations open in front of the page; where anything is unusual, as the page that they are.
+async function openDialog(link) {
+  const answer = await fetch(link.href, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || answer.redirected) {
+    location.assign(link.href);
+    return;
+  }
+  const dialog = document.getElementById("dialog");
+  dialog.innerHTML = await answer.text();
+  htmx.process(dialog);
+  dialog.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+  const target = event.target.closest("[data-copy], a[data-dialog], [data-close]");
+  const dialog = event.target.closest("dialog");
+  if (target?.matches("[data-copy]")) {
+    copyFrom(target);
+  } else if (plain && target?.matches("a[data-dialog]")) {
+    event.preventDefault();
+    openDialog(target);
+  } else if (plain && dialog && (target?.matches("[data-close]") || event.target === dialog)) {
+    event.preventDefault();
+    dialog.close();
+  }
+});
+
+// Keys.
+function moveRow(step) {
+  const links = all(".rows .row-link");
+  const at = links.findIndex((link) => link.closest("tr, li").contains(document.activeElement));
+  const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1);
+  links[next]?.focus();
+}
+
+let afterG = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  const section = event.timeStamp - afterG < 1500 && document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  afterG = event.key === "g" ? event.timeStamp : 0;
+  if (section) section.click();
+  else if (event.key === "/") document.getElementById("search")?.focus();
+  else if (event.key === "?") document.getElementById("keys").showModal();
+  else if (event.key === "j") moveRow(1);
+  else if (event.key === "k") moveRow(-1);
+  else return;
+  event.preventDefault();
+});
+
+// Live: whatever carries hx-trigger="live from:body" asks again. A page that nobody looks at holds
+// no connection, and asks once when it is looked at again.
+let source = null;
+let pending = 0;
+
+function announce() {
+  pending ||= setTimeout(() => {
+    pending = 0;
+    htmx.trigger(document.body, "live");
+  }, 300);
+}
+
+function listen() {
+  const url = document.body.dataset.live;
+  if (!url || document.hidden || source) return;
+  source = new EventSource(url);
+  source.onmessage = announce;
+  // What happened while the connection was gone is asked for once it is back.
+  let wasLost = false;
+  source.onerror = () => { wasLost = true; };
+  source.onopen = () => {
+    if (wasLost) announce();
+    wasLost = false;
+  };
+}
+listen();
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else if (!source) {
+    listen();
+    announce();
+    refreshTimes();
+  }
+});

@@ -1,0 +1,150 @@
+//! The console's frame: what is true of every page of it.
+
+use http::Method;
+use serde_json::json;
+
+use crate::common::{Answer, Site};
+
+/// The page as a browser gets it that is signed in.
+async fn page(site: &Site, path: &str) -> Answer {
+    site.admin_get(path).await.expect(200)
+}
+
+#[tokio::test]
+async fn apps_are_listed_with_what_is_out() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    site.publish("acme", "1.1.0", "nightly").await;
+    let text = page(&site, "/admin").await.text();
+    for part in [
+        "href=\"/dist/admin/apps/acme\"",
+        "href=\"/dist/admin/apps/acme/channels/beta\"",
+        "<b>1.0.0</b>",
+        "<b>1.1.0</b>",
+        "1 file<",
+        "<span class=\"tag\">Linux</span>",
+        "<time datetime=\"",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_server_tells_how_to_publish() {
+    let site = Site::start().await;
+    let text = page(&site, "/admin").await.text();
+    assert!(
+        text.contains("dist ci publish --server https://get.example.org/dist "),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn pages_run_nothing_but_their_own_scripts() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let answer = page(&site, "/admin").await;
+    let text = answer.text();
+    let policy = answer.header("content-security-policy");
+    let nonce = policy.split("nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    assert_eq!(
+        policy,
+        format!(
+            "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self' data:; \
+             connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+    );
+    for (name, value) in [
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    assert_eq!(text.matches(&format!("nonce=\"{nonce}\"")).count(), 3, "{text}");
+    for forbidden in [" style=", " onclick=", "<style", "hx-on", "hx-vals=\"js:"] {
+        assert!(!text.contains(forbidden), "{forbidden} in {text}");
+    }
+    let other = page(&site, "/admin").await;
+    assert_ne!(policy, other.header("content-security-policy"));
+}
+
+#[tokio::test]
+async fn what_pages_load_is_there_and_kept_for_ever() {
+    let site = Site::start().await;
+    let text = page(&site, "/admin").await.text();
+    let paths: Vec<_> = text
+        .split('"')
+        .filter_map(|part| part.strip_prefix("/dist/assets/"))
+        .collect();
+    assert_eq!(paths.len(), 3, "{text}");
+    for path in paths {
+        let answer = site.get(&format!("/assets/{path}")).await.expect(200);
+        assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
+        let of_another_version = path.split_once('/').unwrap().1;
+        site.get(&format!("/assets/0123456789abcdef/{of_another_version}"))
+            .await
+            .expect(404);
+    }
+    site.get("/assets/0123456789abcdef/..%2f..%2fdist.db").await.expect(404);
+}
+
+#[tokio::test]
+async fn htmx_gets_the_inside_of_a_page() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let ask = |header| {
+        let call = site.call(Method::GET, "/admin").token(&site.admin);
+        call.header("hx-request", "true").header(header, "true").send()
+    };
+    let inside = ask("hx-current-url").await.expect(200).text();
+    assert!(
+        inside.contains("<b>1.0.0</b>") && inside.contains("<h1>") && !inside.contains("<html"),
+        "{inside}"
+    );
+    let restored = ask("hx-history-restore-request").await.expect(200).text();
+    assert!(restored.contains("<html"), "{restored}");
+}
+
+#[tokio::test]
+async fn refusals_below_admin_are_pages() {
+    let site = Site::start().await;
+    let stranger = site.get("/admin").await.expect(401);
+    let lost = site.admin_get("/admin/nothing/here").await.expect(404);
+    for (answer, code) in [(stranger, "auth.missing"), (lost, "route.not_found")] {
+        assert!(answer.header("content-type").starts_with("text/html"), "{code}");
+        let text = answer.text();
+        assert!(text.contains(code) && !text.contains("<nav class=\"nav\""), "{text}");
+        assert!(answer.header("content-security-policy").contains("nonce-"), "{code}");
+    }
+    assert_eq!(site.get("/administer").await.expect(404).code(), "route.not_found");
+}
+
+#[tokio::test]
+async fn hostile_names_are_text_in_the_console() {
+    let site = Site::start().await;
+    let digest = site.upload(&site.admin, "x").await;
+    for name in [
+        "\"><script>alert(1)</script>",
+        "' onload='x",
+        "\u{202e}gnp.exe",
+        &"w".repeat(200),
+    ] {
+        let manifest = json!({"app": "acme", "display_name": name, "version": "1.0.0", "channel": "beta", "notes": name,
+            "artifacts": [{"platform": "linux", "filename": "acme.bin", "sha256": digest}]});
+        let answer = site.post("/api/apps/acme/releases", &manifest).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+        site.patch("/api/apps/acme", &json!({"display_name": name}))
+            .await
+            .expect(200);
+        let text = page(&site, "/admin").await.text();
+        let escaped = name
+            .replace('"', "&#34;")
+            .replace('\'', "&#39;")
+            .replace('<', "&#60;")
+            .replace('>', "&#62;");
+        assert!(text.contains(&format!("<bdi>{escaped}</bdi>")), "{text}");
+        assert!(!text.contains("<script>"), "{text}");
+    }
+}
