@@ -56,6 +56,6 @@ pub use reports::{
     StoreProblem, StoreRebuildReport, VerifyReport, Yanked,
 };
 pub use session::{Session, SignIn};
-pub use time::Timestamp;
+pub use time::{Timestamp, parse_duration};
 pub use token::{Scope, Scopes, Token};
 pub use user::{Role, Roles, User, UserChanges, check_password};

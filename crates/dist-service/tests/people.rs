@@ -409,7 +409,7 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     assert_eq!(
         world
             .service
-            .links(&local(), &slug, &Paging::default())
+            .links(&local(), &slug, Some(&beta), &Paging::default())
             .await
             .unwrap()
             .items
