@@ -7,9 +7,9 @@ mod install;
 mod releases;
 
 pub use apps::AppOverview;
-pub(crate) use apps::{app_to_read, channel_detail};
+pub(crate) use apps::{app_to_read, channel_detail, channel_details};
 pub use audit::{AuditFilter, DownloadCount};
 pub use icon::IconFile;
-pub use install::{InstallPage, Latest, LatestQuery};
+pub use install::{IndexEntry, InstallPage, Latest, LatestQuery, Offer, PastOffer};
 pub(crate) use releases::release_detail;
 pub use releases::{ReleaseFilter, ReleaseOrder};

@@ -23,6 +23,8 @@ pub(crate) struct ApiError {
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub code: ErrorCode,
+    /// What the client is told.
+    pub message: String,
     pub cause: Option<String>,
 }
 
@@ -63,24 +65,27 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
 
 /// The body of a refusal in the words of the reference.
 pub(crate) fn refusal_body(code: ErrorCode) -> Vec<u8> {
-    body(&Refusal::new(code, code.help()))
+    body(&ErrorBody::from(&Refusal::new(code, code.help())))
 }
 
-fn body(refusal: &Refusal) -> Vec<u8> {
-    // A 5xx says nothing of its cause: the text is the reference's, whatever the refusal says.
-    let body = if refusal.code.kind().http_status() >= 500 {
-        ErrorBody {
-            error: ErrorDetail {
-                code: refusal.code.as_str().to_owned(),
-                message: refusal.code.help().to_owned(),
-                details: serde_json::Map::new(),
-            },
-        }
-    } else {
-        ErrorBody::from(refusal)
-    };
+/// What the client is told. A 5xx says nothing of its cause: the text is the reference's, whatever
+/// the refusal says.
+fn told(refusal: &Refusal) -> ErrorBody {
+    if refusal.code.kind().http_status() < 500 {
+        return ErrorBody::from(refusal);
+    }
+    ErrorBody {
+        error: ErrorDetail {
+            code: refusal.code.as_str().to_owned(),
+            message: refusal.code.help().to_owned(),
+            details: serde_json::Map::new(),
+        },
+    }
+}
+
+fn body(told: &ErrorBody) -> Vec<u8> {
     // Text, numbers and maps with text keys always serialise.
-    serde_json::to_vec(&body).unwrap_or_default()
+    serde_json::to_vec(told).unwrap_or_default()
 }
 
 /// An error with all its causes, on one line.
@@ -152,12 +157,8 @@ impl From<ReceiveError<axum::Error>> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (
-            self.status(),
-            [(header::CONTENT_TYPE, "application/json")],
-            body(&self.refusal),
-        )
-            .into_response();
+        let told = told(&self.refusal);
+        let mut response = (self.status(), [(header::CONTENT_TYPE, "application/json")], body(&told)).into_response();
         let headers = response.headers_mut();
         match self.refusal.code.kind() {
             ErrorKind::Unauthenticated => {
@@ -170,6 +171,7 @@ impl IntoResponse for ApiError {
         }
         response.extensions_mut().insert(Refused {
             code: self.refusal.code,
+            message: told.error.message,
             cause: self.cause,
         });
         response

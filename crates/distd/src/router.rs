@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dist_model::{ErrorCode, Refusal};
@@ -103,6 +103,7 @@ pub(crate) fn router(site: Arc<Site>, with_metrics: bool) -> Router {
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn(install::for_browsers))
         .layer(observe)
         .with_state(site)
 }
