@@ -10,6 +10,7 @@ mod publish;
 mod release;
 mod retention;
 mod token;
+mod user;
 
 pub use app::{AppIntent, create_app, update_app};
 pub use channel::{MoveState, StackEntry, promote, roll_back, update_channel};
@@ -17,6 +18,7 @@ pub use publish::{ArtifactIntent, Defaults, PublishIntent, PublishState, Publish
 pub use release::{DraftIntent, PublishDraftState, discard, publish_draft, yank};
 pub use retention::{Lineage, retire};
 pub use token::{TokenIntent, create_token};
+pub use user::{LinkIntent, UserIntent, create_link, create_user, update_user};
 
 use crate::{Event, Timestamp};
 

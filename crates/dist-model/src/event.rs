@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::{Session, TokenId, UserId};
+
 /// The data of the events, one struct a shape. Their JSON is stored for ever: fields are added
 /// with a default, never renamed or removed.
 pub mod events {
@@ -12,7 +14,8 @@ pub mod events {
 
     use crate::{
         Actor, App, AppChanges, AppId, Artifact, ArtifactId, Build, Channel, ChannelChanges, ChannelMove, ChannelName,
-        Digest, Release, ReleaseId, Slug, Token, TokenId, Version,
+        Digest, Email, InstallLink, LinkId, Release, ReleaseId, Session, SessionId, Slug, Timestamp, Token, TokenId,
+        User, UserChanges, UserId, Version,
     };
 
     /// An app came to be.
@@ -202,11 +205,124 @@ pub mod events {
         pub metadata: Map<String, Value>,
     }
 
+    /// A person was let in, without a way to prove who they are yet.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct UserCreated {
+        /// The person.
+        pub user: User,
+    }
+
+    /// A person's name or roles changed, or they may no longer, or again, sign in.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct UserUpdated {
+        /// The person.
+        pub user_id: UserId,
+        /// Their address, for readers of the log.
+        pub email: Email,
+        /// What changed.
+        pub changes: UserChanges,
+    }
+
+    /// A person got a link with which to set a password, once.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct UserInvited {
+        /// The person.
+        pub user_id: UserId,
+        /// Their address, for readers of the log.
+        pub email: Email,
+        /// The SHA-256 of the link's secret.
+        pub secret_hash: Digest,
+        /// When the link ends.
+        pub expires_at: Timestamp,
+    }
+
+    /// A person set a password; the link to do so, if there was one, is used up.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct PasswordSet {
+        /// The person.
+        pub user_id: UserId,
+        /// Their address, for readers of the log.
+        pub email: Email,
+        /// The password's hash, as a PHC string of Argon2id.
+        pub password_hash: String,
+    }
+
+    /// A provider of `OpenID` Connect vouched for a person for the first time.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct UserIdentified {
+        /// The person.
+        pub user_id: UserId,
+        /// Their address, for readers of the log.
+        pub email: Email,
+        /// The provider.
+        pub issuer: String,
+        /// What the provider calls them, for ever.
+        pub subject: String,
+    }
+
+    /// Somebody signed in.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct SessionStarted {
+        /// The session.
+        pub session: Session,
+        /// Their address, for readers of the log.
+        pub email: Email,
+        /// The SHA-256 of the session's secret.
+        pub secret_hash: Digest,
+    }
+
+    /// A session was ended before its time.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct SessionEnded {
+        /// The session.
+        pub session_id: SessionId,
+        /// Whose it was.
+        pub user_id: UserId,
+        /// Their address, for readers of the log.
+        pub email: Email,
+    }
+
+    /// Somebody tried to sign in and was refused.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct SignInRefused {
+        /// Whose account it was tried with, where there is such an account: what else was typed may be
+        /// somebody's password.
+        pub email: Option<Email>,
+        /// The address that they came from.
+        pub address: String,
+        /// The code of the refusal.
+        pub code: String,
+    }
+
+    /// A tester link was made.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct LinkCreated {
+        /// The link.
+        pub link: InstallLink,
+        /// The SHA-256 of its secret.
+        pub secret_hash: Digest,
+    }
+
+    /// A tester link was revoked.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct LinkRevoked {
+        /// The link.
+        pub link_id: LinkId,
+        /// The app.
+        pub app_id: AppId,
+        /// The channel that it opened, for readers of the log.
+        pub channel: ChannelName,
+    }
+
     /// A credential that is known was refused.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     pub struct AccessRefused {
-        /// The token.
-        pub token_id: TokenId,
+        /// The token, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub token_id: Option<TokenId>,
+        /// The person, where it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub user_id: Option<UserId>,
         /// The code of the refusal.
         pub code: String,
         /// What was asked for, such as `POST /api/apps/acme/releases`.
@@ -219,7 +335,7 @@ pub mod events {
         /// The address that they came from.
         pub address: String,
         /// The minute, as the time of its beginning.
-        pub minute: crate::Timestamp,
+        pub minute: Timestamp,
         /// How many requests.
         pub count: u64,
     }
@@ -228,7 +344,7 @@ pub mod events {
 /// What an event was done to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditTarget {
-    /// The kind: `app`, `release`, `channel`, `token`, `object`, `store`, `access`.
+    /// The kind: `app`, `release`, `channel`, `link`, `token`, `user`, `object`, `store`, `access`.
     pub kind: &'static str,
     /// The id or name.
     pub id: String,
@@ -303,17 +419,27 @@ event_types! {
     StoreRebuilt(events::StoreRebuilt) "store.rebuilt"
     StoreImported(events::StoreImported) "store.imported"
     AuditImported(events::AuditImported) "audit.imported"
+    UserCreated(events::UserCreated) "user.created"
+    UserUpdated(events::UserUpdated) "user.updated"
+    UserInvited(events::UserInvited) "user.invited"
+    PasswordSet(events::PasswordSet) "user.password_set"
+    UserIdentified(events::UserIdentified) "user.identified"
+    SessionStarted(events::SessionStarted) "session.started"
+    SessionEnded(events::SessionEnded) "session.ended"
+    SignInRefused(events::SignInRefused) "session.refused"
+    LinkCreated(events::LinkCreated) "link.created"
+    LinkRevoked(events::LinkRevoked) "link.revoked"
     AccessRefused(events::AccessRefused) "access.refused"
     StrangersRefused(events::StrangersRefused) "access.strangers_refused"
 }
 
 impl Event {
-    /// The stream that it belongs to: one an app, one a token, one for the system.
+    /// The stream that it belongs to: one an app, one a token, one a person, one for the system.
     pub fn stream(&self) -> String {
         let target = self.target();
         match (&target.app_id, target.kind) {
             (Some(app), _) => format!("app/{app}"),
-            (None, "token") => format!("token/{}", target.id),
+            (None, kind @ ("token" | "user")) => format!("{kind}/{}", target.id),
             _ => "system".to_owned(),
         }
     }
@@ -347,7 +473,24 @@ impl Event {
             | Self::StoreRebuilt(_)
             | Self::StoreImported(_) => ("store", "store".to_owned(), None),
             Self::AuditImported(e) => ("audit", e.id.clone(), None),
-            Self::AccessRefused(e) => ("access", e.token_id.to_string(), None),
+            Self::UserCreated(e) => ("user", e.user.id.to_string(), None),
+            Self::UserUpdated(events::UserUpdated { user_id, .. })
+            | Self::UserInvited(events::UserInvited { user_id, .. })
+            | Self::PasswordSet(events::PasswordSet { user_id, .. })
+            | Self::UserIdentified(events::UserIdentified { user_id, .. })
+            | Self::SessionStarted(events::SessionStarted {
+                session: Session { user_id, .. },
+                ..
+            })
+            | Self::SessionEnded(events::SessionEnded { user_id, .. }) => ("user", user_id.to_string(), None),
+            Self::SignInRefused(e) => ("access", e.address.clone(), None),
+            Self::LinkCreated(events::LinkCreated { link, .. }) => ("link", link.id.to_string(), Some(&link.app_id)),
+            Self::LinkRevoked(e) => ("link", e.link_id.to_string(), Some(&e.app_id)),
+            Self::AccessRefused(e) => {
+                let token = e.token_id.as_ref().map(TokenId::as_str);
+                let id = token.or(e.user_id.as_ref().map(UserId::as_str));
+                ("access", id.unwrap_or_default().to_owned(), None)
+            }
             Self::StrangersRefused(e) => ("access", e.address.clone(), None),
         };
         AuditTarget {
@@ -361,6 +504,8 @@ impl Event {
     /// published release what names it and its artifacts, since the rest is in their own tables.
     pub fn shown(action: &str, data: &Value) -> Map<String, Value> {
         const RELEASE: &[&str] = &["id", "app_id", "version", "build", "channel", "status", "source"];
+        /// The hashes of what proves who somebody is.
+        const SECRETS: &[&str] = &["token_hash", "secret_hash", "password_hash"];
         const ARTIFACT: &[&str] = &[
             "id",
             "platform",
@@ -382,8 +527,11 @@ impl Event {
                     ("artifacts".to_owned(), Value::Array(artifacts)),
                 ])
             }
-            "token.created" | "token.imported" => pick(data, &["token"]),
-            _ => data.as_object().cloned().unwrap_or_default(),
+            _ => {
+                let mut shown = data.as_object().cloned().unwrap_or_default();
+                shown.retain(|name, _| !SECRETS.contains(&name.as_str()));
+                shown
+            }
         }
     }
 }

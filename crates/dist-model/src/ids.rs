@@ -83,3 +83,15 @@ id!(
     /// The id of a [`Token`](crate::Token).
     TokenId
 );
+id!(
+    /// The id of a [`User`](crate::User).
+    UserId
+);
+id!(
+    /// The id of a [`Session`](crate::Session).
+    SessionId
+);
+id!(
+    /// The id of an [`InstallLink`](crate::InstallLink).
+    LinkId
+);

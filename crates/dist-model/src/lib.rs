@@ -28,12 +28,15 @@ mod digest;
 mod error;
 mod event;
 mod ids;
+mod link;
 mod names;
 mod platform;
 mod release;
 mod reports;
+mod session;
 mod time;
 mod token;
+mod user;
 
 pub use actor::Actor;
 pub use app::{App, AppChanges, IosMode, Visibility};
@@ -43,13 +46,16 @@ pub use channel::{Channel, ChannelChanges, ChannelMove, ChannelPolicy, MoveCause
 pub use digest::Digest;
 pub use error::{ErrorCode, ErrorKind, Refusal};
 pub use event::{AuditTarget, Event, events};
-pub use ids::{AppId, ArtifactId, ReleaseId, TokenId, new_id};
-pub use names::{Build, ChannelName, FileName, Slug, Version};
+pub use ids::{AppId, ArtifactId, LinkId, ReleaseId, SessionId, TokenId, UserId, new_id};
+pub use link::InstallLink;
+pub use names::{Build, ChannelName, Email, FileName, Slug, Version};
 pub use platform::Platform;
 pub use release::{Release, ReleaseStatus, Source};
 pub use reports::{
     BackupReport, ChannelDetail, CleanupReport, HistoryEntry, Moved, ReleaseDetail, RemovedObject, RetiredRelease,
     StoreProblem, StoreRebuildReport, VerifyReport, Yanked,
 };
-pub use time::Timestamp;
+pub use session::{Session, SignIn};
+pub use time::{Timestamp, parse_duration};
 pub use token::{Scope, Scopes, Token};
+pub use user::{Role, Roles, User, UserChanges, check_password};

@@ -72,6 +72,13 @@ fn label(text: &str, inside: &[u8]) -> bool {
         && bytes.last().copied().is_some_and(lower_alphanumeric)
 }
 
+fn email(text: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || c.is_uppercase() || is_bidi_control(c);
+    let parts = text.split_once('@');
+    let good = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    good && text.len() <= 254 && !text.contains(bad)
+}
+
 fn version(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=64).contains(&bytes.len())
@@ -88,7 +95,7 @@ fn file_name(text: &str) -> bool {
 }
 
 /// Characters that reorder the text around them and so make `exe.gpj` look like a picture.
-fn is_bidi_control(c: char) -> bool {
+pub(crate) fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -130,6 +137,25 @@ name!(
     "is no file name: use 1 to 255 bytes without slashes, control or text-direction characters"
 );
 
+name!(
+    /// A person's e-mail address: lower case, at most 254 bytes, one `@` with something on both sides,
+    /// neither spaces nor control or text-direction characters. Whether it exists only a mail tells.
+    Email,
+    InvalidEmail,
+    email,
+    "is no e-mail address: write it as name@example.org"
+);
+
+impl Email {
+    /// The address as somebody typed it: spaces around it and capitals say nothing.
+    ///
+    /// # Errors
+    /// `user.invalid_email` where it is none.
+    pub fn typed(text: &str) -> Result<Self, Refusal> {
+        text.trim().to_lowercase().try_into()
+    }
+}
+
 impl Build {
     /// No build.
     pub fn none() -> Self {
@@ -167,6 +193,26 @@ mod tests {
     #[test]
     fn channels() {
         check::<ChannelName>(&["beta", "1.x", "pr_7"], &["", ".a", "a.", "_a", "a/b", "Beta"]);
+    }
+
+    #[test]
+    fn email_addresses() {
+        check::<Email>(
+            &["a@b", "ann.lee+x@example.org", "jürgen@example.org"],
+            &[
+                "",
+                "a",
+                "@b",
+                "a@",
+                "a@b@c",
+                "A@b",
+                "a b@c",
+                "a@b\n",
+                "a\u{202e}@b",
+                &format!("{}@b", "a".repeat(254)),
+            ],
+        );
+        assert_eq!(Email::typed(" Ann@Example.org ").unwrap().as_str(), "ann@example.org");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Service {
     ) -> Result<Moved, Error> {
         let (slug, name) = (app.clone(), channel.clone());
         self.write_once(caller, idempotency, move |tx, scene| {
-            scene.caller.require_move(&slug, &name, scene.context.now)?;
+            scene.caller.require_move(&slug, Some(&name), scene.context.now)?;
             let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
             let (release, source) = match &from {
                 PromoteFrom::Release(selector) => (
@@ -71,7 +71,7 @@ impl Service {
     ) -> Result<Moved, Error> {
         let (slug, name) = (app.clone(), channel.clone());
         self.write_once(caller, idempotency, move |tx, scene| {
-            scene.caller.require_move(&slug, &name, scene.context.now)?;
+            scene.caller.require_move(&slug, Some(&name), scene.context.now)?;
             let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
             if rows::channel(&*tx, &app.id, &name)?.is_none() {
                 return Err(no_such_channel(&slug, &name).into());

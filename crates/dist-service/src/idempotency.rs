@@ -74,7 +74,8 @@ impl Idempotency {
 /// Keys belong to who used them: another principal's key of the same text is another key.
 fn scope(caller: &Caller) -> String {
     match &caller.principal {
-        Principal::Anonymous => "anonymous".to_owned(),
+        Principal::Anonymous | Principal::SigningIn(_) | Principal::Link(_) => "anonymous".to_owned(),
+        Principal::Person(person) => format!("user/{}", person.user.id),
         Principal::System => "system".to_owned(),
         Principal::Local(uid) => format!("local/{uid}"),
         Principal::Token(token) => format!("token/{}", token.id),

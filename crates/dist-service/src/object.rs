@@ -76,6 +76,7 @@ impl Service {
         digest: &Digest,
         artifact: Option<&ArtifactId>,
     ) -> Result<Download, Error> {
+        caller.check_link(self.now())?;
         self.read(|tx| {
             let found = match artifact {
                 Some(id) => {
@@ -150,24 +151,45 @@ fn not_found() -> Refusal {
 /// Whether the caller may download `artifact`, and if so whether anybody may.
 fn may_download(tx: &dyn SqlRead, caller: &Caller, artifact: &Artifact) -> Result<Option<bool>, Error> {
     let release = rows::known_release(tx, &artifact.release_id)?;
-    let app = rows::app_by_id(tx, &artifact.app_id)?;
-    Ok(app.and_then(|app| is_offered(caller, &app, &release, artifact)))
+    match rows::app_by_id(tx, &artifact.app_id)? {
+        Some(app) => is_offered(tx, caller, &app, &release, artifact),
+        None => Ok(None),
+    }
 }
 
 /// The same, given the artifact's app and release.
-pub(crate) fn is_offered(caller: &Caller, app: &App, release: &Release, artifact: &Artifact) -> Option<bool> {
+pub(crate) fn is_offered(
+    tx: &dyn SqlRead,
+    caller: &Caller,
+    app: &App,
+    release: &Release,
+    artifact: &Artifact,
+) -> Result<Option<bool>, Error> {
     let is_published = match release.status {
         ReleaseStatus::Published => true,
         ReleaseStatus::Draft => false,
-        ReleaseStatus::Yanked | ReleaseStatus::Deleted => return None,
+        ReleaseStatus::Yanked | ReleaseStatus::Deleted => return Ok(None),
     };
     if !is_published && !caller.has(Scope::Publish, &app.slug) {
-        return None;
+        return Ok(None);
     }
     let ipa_kept_back =
         artifact.platform == Platform::Ios && app.ios_mode == IosMode::ArtifactOnly && !app.ios_public_download;
     let open = is_published && app.visibility != Visibility::Private && !ipa_kept_back;
-    (open || caller.has(Scope::Read, &app.slug)).then_some(open && app.visibility == Visibility::Public)
+    let allowed = open || caller.has(Scope::Read, &app.slug) || is_offered_by_link(tx, caller, app, release)?;
+    Ok(allowed.then_some(open && app.visibility == Visibility::Public))
+}
+
+/// Whether the caller holds a tester link to a channel that points at the release.
+fn is_offered_by_link(tx: &dyn SqlRead, caller: &Caller, app: &App, release: &Release) -> Result<bool, Error> {
+    let Principal::Link(link) = &caller.principal else {
+        return Ok(false);
+    };
+    if link.app_id != app.id {
+        return Ok(false);
+    }
+    let channel = rows::channel(tx, &app.id, &link.channel)?;
+    Ok(channel.is_some_and(|channel| channel.current_release_id.as_ref() == Some(&release.id)))
 }
 
 /// Whether the caller sent these bytes, or may read an artifact made of them.
@@ -180,7 +202,10 @@ fn knows(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Err
 
 /// Whether the caller sent these bytes.
 fn sent(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Error> {
-    if matches!(caller.principal, Principal::Anonymous) {
+    if matches!(
+        caller.principal,
+        Principal::Anonymous | Principal::Link(_) | Principal::SigningIn(_)
+    ) {
         return Ok(false);
     }
     let sql = "SELECT 1 FROM object_uploads WHERE sha256 = ?1 AND actor = ?2";

@@ -136,7 +136,7 @@ impl InlineProjection for Audit {
     }
 }
 
-fn decode(recorded: &Recorded) -> Result<Event, SqlError> {
+pub(crate) fn decode(recorded: &Recorded) -> Result<Event, SqlError> {
     let action = &recorded.event.r#type;
     Event::from_data(action, &recorded.event.data)
         .ok_or_else(|| SqlError::decode(format!("this version does not know the event {action}")))?
@@ -152,7 +152,7 @@ fn actor(recorded: &Recorded) -> Result<Actor, SqlError> {
     Actor::try_from(text.to_owned()).map_err(SqlError::decode)
 }
 
-fn text(value: &impl Serialize) -> Result<String, SqlError> {
+pub(crate) fn text(value: &impl Serialize) -> Result<String, SqlError> {
     serde_json::to_string(value).map_err(SqlError::decode)
 }
 

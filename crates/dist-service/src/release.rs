@@ -84,7 +84,7 @@ fn leave(
     channel: &ChannelName,
     release: &Release,
 ) -> Result<Decided<ChannelMove>, Error> {
-    scene.caller.require_move(slug, channel, scene.context.now)?;
+    scene.caller.require_move(slug, Some(channel), scene.context.now)?;
     let state = rows::move_state(tx, &release.app_id, channel)?;
     decide::roll_back(&state, None, |revision| {
         Ok(rows::stack_entry(tx, &release.app_id, channel, revision)?)

@@ -27,7 +27,7 @@ where
 }
 
 /// Reads a column that holds JSON.
-fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<T, SqlError> {
+pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<T, SqlError> {
     serde_json::from_str(row.text(index)?).map_err(SqlError::decode)
 }
 

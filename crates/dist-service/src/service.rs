@@ -12,8 +12,11 @@ use persist::{
 };
 use serde_json::{Value, json};
 
+use crate::access::Person;
 use crate::idempotency::Receipted;
+use crate::people::{self, People};
 use crate::projection::{Audit, Entities};
+use crate::throttle::Throttle;
 use crate::usage::Usage;
 use crate::{Caller, Entropy, Error, Idempotency, InProcess, Inspector, OsEntropy, Principal, import, rows, schema};
 
@@ -70,6 +73,7 @@ struct Inner {
     data: PathBuf,
     setup: Setup,
     usage: Usage,
+    throttle: Throttle,
 }
 
 /// What a decision may use inside the write transaction, beside the tables.
@@ -132,6 +136,7 @@ impl Service {
             data: data.to_owned(),
             setup,
             usage: Usage::default(),
+            throttle: Throttle::default(),
         };
         let service = Self { inner: Arc::new(inner) };
         if let Some(old) = &old {
@@ -142,7 +147,7 @@ impl Service {
 
     pub(crate) fn open_log(database: &Path, mode: persist::OpenMode, setup: &Setup) -> Result<SqlStore, Error> {
         let options = Options {
-            projections: vec![Arc::new(Entities), Arc::new(Audit)],
+            projections: vec![Arc::new(Entities), Arc::new(People), Arc::new(Audit)],
             side_tables: schema::SIDE_TABLES,
             clock: setup.clock.clone(),
             application_id: APPLICATION_ID,
@@ -206,6 +211,10 @@ impl Service {
 
     pub(crate) fn usage(&self) -> &Usage {
         &self.inner.usage
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.inner.throttle
     }
 
     /// Reads in one transaction, on this thread.
@@ -287,12 +296,22 @@ impl Service {
     }
 }
 
-/// The caller with its token as it is now: it may have been revoked since the request began.
+/// The caller with their token or role as it is now: it may have been taken since the request began.
 fn current(tx: &dyn SqlRead, mut caller: Caller) -> Result<Caller, Error> {
-    if let Principal::Token(token) = &caller.principal {
-        let token = rows::token(tx, &token.id)?
-            .ok_or_else(|| Refusal::new(ErrorCode::AuthUnknownToken, ErrorCode::AuthUnknownToken.help()))?;
-        caller.principal = Principal::Token(Arc::new(token));
+    match &caller.principal {
+        Principal::Token(token) => {
+            let token = rows::token(tx, &token.id)?.ok_or_else(|| people::no_such(ErrorCode::AuthUnknownToken))?;
+            caller.principal = Principal::Token(Arc::new(token));
+        }
+        Principal::Person(person) => {
+            let ended = || people::no_such(ErrorCode::AuthSessionEnded);
+            let mut session = people::session(tx, &person.session.id)?.ok_or_else(ended)?;
+            // When it was last seen is known better to the request than to the table.
+            session.last_seen_at = person.session.last_seen_at.max(session.last_seen_at);
+            let user = people::user(tx, &person.user.id)?.ok_or_else(ended)?;
+            caller.principal = Principal::Person(Arc::new(Person { user, session }));
+        }
+        _ => {}
     }
     Ok(caller)
 }
@@ -300,8 +319,10 @@ fn current(tx: &dyn SqlRead, mut caller: Caller) -> Result<Caller, Error> {
 /// The events of a decision as a commit.
 pub(crate) fn commit(events: &[Event], scene: &Scene) -> Result<Commit, Error> {
     let mut meta = json!({ "actor": scene.context.actor.to_string() });
-    if let Principal::Token(token) = &scene.caller.principal {
-        meta["token_id"] = token.id.as_str().into();
+    match &scene.caller.principal {
+        Principal::Token(token) => meta["token_id"] = token.id.as_str().into(),
+        Principal::Person(person) => meta["session_id"] = person.session.id.as_str().into(),
+        _ => {}
     }
     if let Some(id) = &scene.caller.request_id {
         meta["request_id"] = (**id).into();

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use dist_model::decide::{self, Decided, TokenIntent};
-use dist_model::{Digest, ErrorCode, Event, Refusal, Scope, Token, TokenId, events};
+use dist_model::{ErrorCode, Event, Refusal, Scope, Token, TokenId, events};
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::access::Denied;
 use crate::idempotency::Receipted;
-use crate::{Caller, Error, Idempotency, Principal, Service, rows};
+use crate::{Caller, Error, Idempotency, Principal, Service, rows, secret};
 
 /// What secrets begin with, so that scanners of leaked credentials know them.
 const PREFIX: &str = "dist_";
@@ -35,7 +34,7 @@ impl Service {
             token: None,
         };
         let hash = secret_of(header)
-            .map(hash)
+            .map(|secret| secret::hash(PREFIX, secret))
             .ok_or_else(|| stranger(ErrorCode::AuthMalformed))?;
         let found = self.read(|tx| Ok(rows::token_by_hash(tx, &hash)?));
         let token = found.map_err(|error| {
@@ -67,13 +66,8 @@ impl Service {
         intent: TokenIntent,
         idempotency: Option<Idempotency>,
     ) -> Result<NewToken, Error> {
-        let mut random = [0; 32];
-        self.setup()
-            .entropy
-            .fill(&mut random)
-            .map_err(|error| Error::file("reading randomness", error))?;
-        let secret = hex::encode(random);
-        let token_hash = hash(&secret);
+        let secret = secret::new_secret(&*self.setup().entropy)?;
+        let token_hash = secret::hash(PREFIX, &secret);
         self.write_once(caller, idempotency, move |tx, scene| {
             let app = intent.app_slug.as_ref();
             scene.caller.require(Scope::Admin, app, None, scene.context.now)?;
@@ -102,11 +96,10 @@ impl Service {
     pub async fn revoke_token(&self, caller: &Caller, id: &TokenId) -> Result<Token, Error> {
         let id = id.clone();
         self.write(caller, move |tx, scene| {
-            scene
-                .caller
-                .require(Scope::Admin, scene.caller.bound_app(), None, scene.context.now)?;
-            let bound = scene.caller.bound_app();
-            let found = rows::token(&*tx, &id)?.filter(|token| bound.is_none() || bound == token.app_slug.as_ref());
+            let caller = &scene.caller;
+            caller.require_tokens(scene.context.now)?;
+            let within = |token: &Token| caller.reach_of_tokens().holds(token.app_slug.as_ref());
+            let found = rows::token(&*tx, &id)?.filter(within);
             let mut token = found
                 .ok_or_else(|| Refusal::new(ErrorCode::TokenNotFound, format!("there is no token with the id {id}")))?;
             if let Some(at) = token.revoked_at {
@@ -134,15 +127,8 @@ impl Service {
 fn secret_of(header: &str) -> Option<&str> {
     let (scheme, credential) = header.split_once(' ')?;
     let secret = credential.trim().strip_prefix(PREFIX)?;
-    let good = scheme.eq_ignore_ascii_case("bearer")
-        && secret.len() == 64
-        && secret.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let good = scheme.eq_ignore_ascii_case("bearer") && secret::is_secret(secret);
     good.then_some(secret)
-}
-
-/// What is stored of a secret. Its 256 random bits need no salt and no slow hash.
-fn hash(secret: &str) -> Digest {
-    Digest::from_bytes(Sha256::digest(format!("{PREFIX}{secret}")).into())
 }
 
 /// An admin token that is bound to channels hands out those channels at most; the app was checked

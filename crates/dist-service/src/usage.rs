@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dist_model::decide::Decided;
-use dist_model::{ArtifactId, ErrorCode, Event, Timestamp, Token, TokenId, events};
+use dist_model::{ArtifactId, ErrorCode, Event, SessionId, Timestamp, TokenId, events};
 use persist::params;
 
 use crate::{Caller, Error, Principal, Service, rows};
@@ -25,6 +25,7 @@ pub(crate) struct Usage(Mutex<Counts>);
 #[derive(Default)]
 struct Counts {
     tokens: HashMap<TokenId, Timestamp>,
+    sessions: HashMap<SessionId, Timestamp>,
     downloads: HashMap<(ArtifactId, String), u64>,
     strangers: HashMap<(Option<IpAddr>, Timestamp), u64>,
 }
@@ -33,6 +34,15 @@ impl Usage {
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // A panic elsewhere leaves counts, not broken ones.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn session_used(&self, id: &SessionId, now: Timestamp) {
+        self.counts().sessions.insert(id.clone(), now);
+    }
+
+    /// When a session was last used, as far as the table does not know it yet.
+    pub(crate) fn session_seen(&self, id: &SessionId) -> Option<Timestamp> {
+        self.counts().sessions.get(id).copied()
     }
 
     pub(crate) fn token_used(&self, id: &TokenId, now: Timestamp) {
@@ -68,20 +78,26 @@ impl Service {
         *counts.strangers.entry((address, minute)).or_default() += 1;
     }
 
-    /// Records that a token of ours was refused something.
+    /// Records that a credential of ours was refused something.
     pub async fn record_refusal(
         &self,
-        token: &Token,
+        principal: &Principal,
         code: ErrorCode,
         request: &str,
         request_id: Option<Arc<str>>,
     ) -> Result<(), Error> {
+        let (token_id, user_id) = match principal {
+            Principal::Token(token) => (Some(token.id.clone()), None),
+            Principal::Person(person) => (None, Some(person.user.id.clone())),
+            _ => return Ok(()),
+        };
         let caller = Caller {
-            principal: Principal::Token(Arc::new(token.clone())),
+            principal: principal.clone(),
             request_id,
         };
         let event = Event::AccessRefused(events::AccessRefused {
-            token_id: token.id.clone(),
+            token_id,
+            user_id,
             code: code.as_str().to_owned(),
             request: request.chars().take(500).collect(),
         });
@@ -106,16 +122,17 @@ impl Service {
     }
 
     async fn flush_until(&self, until: Timestamp) -> Result<(), Error> {
-        let (tokens, downloads, strangers) = {
+        let (tokens, sessions, downloads, strangers) = {
             let mut counts = self.usage().counts();
             let strangers: HashMap<_, _> = counts.strangers.extract_if(|(_, minute), _| *minute <= until).collect();
             (
                 std::mem::take(&mut counts.tokens),
+                std::mem::take(&mut counts.sessions),
                 std::mem::take(&mut counts.downloads),
                 strangers,
             )
         };
-        if tokens.is_empty() && downloads.is_empty() && strangers.is_empty() {
+        if tokens.is_empty() && sessions.is_empty() && downloads.is_empty() && strangers.is_empty() {
             return Ok(());
         }
         let caller = Caller::new(Principal::System);
@@ -123,6 +140,12 @@ impl Service {
             for (id, at) in &tokens {
                 tx.execute(
                     "UPDATE tokens SET last_used_at = ?2 WHERE id = ?1",
+                    params![id.as_str(), &at.to_string()],
+                )?;
+            }
+            for (id, at) in &sessions {
+                tx.execute(
+                    "UPDATE sessions SET last_seen_at = ?2 WHERE id = ?1",
                     params![id.as_str(), &at.to_string()],
                 )?;
             }

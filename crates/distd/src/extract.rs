@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
+use dist_api::LINK_PARAMETER;
 use dist_model::{ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Slug, Timestamp};
-use dist_service::{Caller, Idempotency, Paging, Principal};
+use dist_service::{Caller, Denied, Idempotency, Paging, Principal};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::BodyExt as _;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use crate::error::{ApiError, Result};
 use crate::observe::Facts;
+use crate::session;
 use crate::state::Site;
 
 /// Who asks. Nothing but reads is open to strangers, so that theirs end here, before any body of
@@ -27,22 +29,19 @@ impl FromRequestParts<Arc<Site>> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self> {
         let facts = parts.extensions.get::<Arc<Facts>>().cloned();
-        // What is not even text is malformed, and the service knows how to say so.
-        let authorization = parts.headers.get(header::AUTHORIZATION);
-        let authorization = authorization.map(|value| value.to_str().unwrap_or_default());
-        let principal = match site.service.authenticate(authorization).await {
+        let principal = match credential(parts, site).await {
             Ok(principal) => principal,
             Err(denied) => {
                 if let (Some(facts), Some(token)) = (&facts, denied.token) {
-                    facts.recognise(token);
+                    facts.recognise(Principal::Token(token));
                 }
                 return Err(denied.refusal.into());
             }
         };
         match &principal {
-            Principal::Token(token) => {
+            Principal::Token(_) | Principal::Person(_) => {
                 if let Some(facts) = &facts {
-                    facts.recognise(Arc::clone(token));
+                    facts.recognise(principal.clone());
                 }
             }
             Principal::Anonymous if !parts.method.is_safe() => {
@@ -55,6 +54,36 @@ impl FromRequestParts<Arc<Site>> for Identity {
             request_id: facts.map(|facts| Arc::clone(&facts.request_id)),
         }))
     }
+}
+
+/// What a request proves: a token above all; else, where it only reads, a tester link or a session. A
+/// cookie comes along whoever made the browser ask, so it changes nothing outside of the console, which
+/// makes sure who asked (see [`crate::session`]).
+async fn credential(parts: &Parts, site: &Site) -> Result<Principal, Denied> {
+    // What is not even text is malformed, and the service knows how to say so.
+    let authorization = parts.headers.get(header::AUTHORIZATION);
+    let authorization = authorization.map(|value| value.to_str().unwrap_or_default());
+    if authorization.is_some() || !parts.method.is_safe() {
+        return site.service.authenticate(authorization).await;
+    }
+    let failed = |error: dist_service::Error| Denied {
+        refusal: error.refusal(),
+        token: None,
+    };
+    if let Some(secret) = link_secret(parts.uri.query())
+        && let Some(link) = site.service.link_of(secret).await.map_err(failed)?
+    {
+        return Ok(link);
+    }
+    let person = session::of(&parts.headers, site).await.map_err(failed)?;
+    Ok(person.unwrap_or(Principal::Anonymous))
+}
+
+/// The secret of a tester link in a query.
+pub(crate) fn link_secret(query: Option<&str>) -> Option<&str> {
+    query?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(LINK_PARAMETER)?.strip_prefix('='))
 }
 
 /// The path's variable segments, each as what it must be.
@@ -236,7 +265,7 @@ fn bad_name(value: &Value, pointer: &str) -> Option<Refusal> {
 }
 
 /// The whole body, where it is at most `limit` bytes.
-async fn read_all(mut body: Body, limit: usize) -> Result<Bytes> {
+pub(crate) async fn read_all(mut body: Body, limit: usize) -> Result<Bytes> {
     let too_large = || {
         Refusal::new(
             ErrorCode::RequestTooLarge,

@@ -38,6 +38,7 @@ mod observe;
 pub mod router;
 mod run;
 mod server;
+mod session;
 mod state;
 mod web;
 

@@ -10,7 +10,8 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use dist_model::{ErrorCode, ErrorKind, Token};
+use dist_model::{ErrorCode, ErrorKind};
+use dist_service::{Caller, Principal};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -24,7 +25,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Facts {
     /// Its id: the client's where it sent a good one.
     pub request_id: Arc<str>,
-    token: OnceLock<Arc<Token>>,
+    principal: OnceLock<Principal>,
 }
 
 impl Facts {
@@ -34,8 +35,14 @@ impl Facts {
     }
 
     /// Notes whose credential it was, for the audit of a refusal.
-    pub(crate) fn recognise(&self, token: Arc<Token>) {
-        let _ = self.token.set(token);
+    pub(crate) fn recognise(&self, principal: Principal) {
+        let _ = self.principal.set(principal);
+    }
+
+    /// Who asked, where a credential of ours said so.
+    fn actor(&self) -> Option<String> {
+        let known = self.principal.get()?;
+        Some(Caller::new(known.clone()).actor().to_string())
     }
 }
 
@@ -76,7 +83,7 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
         .unwrap_or_default();
     let facts = Arc::new(Facts {
         request_id: Arc::from(request_id),
-        token: OnceLock::new(),
+        principal: OnceLock::new(),
     });
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -102,7 +109,7 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
         status,
         ms: elapsed.as_secs_f64() * 1000.0,
     };
-    seen.log(refused, facts.token.get());
+    seen.log(refused, &facts);
     if let Some(refused) = refused {
         audit_refusal(&site, refused, &facts, peer, &method, uri.path()).await;
     }
@@ -134,11 +141,11 @@ async fn audit_refusal(
     method: &http::Method,
     path: &str,
 ) {
-    match (refused.code.kind(), facts.token.get()) {
-        (ErrorKind::Forbidden, Some(token)) => {
+    match (refused.code.kind(), facts.principal.get()) {
+        (ErrorKind::Forbidden, Some(principal)) => {
             let request = format!("{method} {path}");
             let id = Some(Arc::clone(&facts.request_id));
-            if let Err(error) = site.service.record_refusal(token, refused.code, &request, id).await {
+            if let Err(error) = site.service.record_refusal(principal, refused.code, &request, id).await {
                 tracing::warn!(error = chain(&error), "a refusal could not be recorded");
             }
         }
@@ -163,7 +170,7 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// What changed something, was refused or failed is told at `info` or above; reads that went
     /// well only at `debug`: a line for each of them would cost more than they do.
-    fn log(&self, refused: Option<&Refused>, token: Option<&Arc<Token>>) {
+    fn log(&self, refused: Option<&Refused>, facts: &Facts) {
         let Self {
             request_id,
             method,
@@ -175,15 +182,35 @@ impl Seen<'_> {
         let status = status.as_u16();
         let code = refused.map(|refused| refused.code.as_str());
         let cause = refused.and_then(|refused| refused.cause.as_deref());
-        let token = token.map(|token| token.name.as_str());
+        // What would not be told is not looked for.
+        let actor = || facts.actor();
         if status >= 500 {
             tracing::error!(
-                request_id, method, route, path, status, ms, code, cause, token, "request"
+                request_id,
+                method,
+                route,
+                path,
+                status,
+                ms,
+                code,
+                cause,
+                actor = actor(),
+                "request"
             );
         } else if status >= 400 || !matches!(*method, "GET" | "HEAD" | "OPTIONS") {
-            tracing::info!(request_id, method, route, path, status, ms, code, token, "request");
+            tracing::info!(
+                request_id,
+                method,
+                route,
+                path,
+                status,
+                ms,
+                code,
+                actor = actor(),
+                "request"
+            );
         } else {
-            tracing::debug!(request_id, method, route, path, status, ms, token, "request");
+            tracing::debug!(request_id, method, route, path, status, ms, actor = actor(), "request");
         }
     }
 }

@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{apps, audit, channels, latest, objects, releases, store, tokens, uploads};
+use crate::api::{apps, audit, channels, latest, links, objects, releases, store, tokens, uploads};
 use crate::error::ApiError;
 use crate::state::Site;
 use crate::web::assets;
@@ -83,6 +83,9 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(objects::head))
         .routes(routes!(objects::upload))
         .merge(tus)
+        .routes(routes!(links::of_app))
+        .routes(routes!(links::of_channel, links::create))
+        .routes(routes!(links::revoke))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))

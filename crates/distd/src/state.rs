@@ -16,6 +16,7 @@ use crate::error::{ApiError, chain};
 use crate::install::Memos;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
+use crate::session::Cookies;
 
 /// How long an answer of `/readyz` is good for: asking writes to the disk.
 const READY_FOR: Duration = Duration::from_secs(1);
@@ -26,6 +27,7 @@ const CLEANUP_GRACE: Duration = Duration::from_hours(1);
 pub(crate) struct Site {
     pub service: Service,
     pub links: Links,
+    pub cookies: Cookies,
     pub limits: Arc<Limits>,
     pub metrics: Metrics,
     pub uploads: Uploads,
@@ -39,6 +41,7 @@ impl Site {
         let public_url = config.public_url.clone().unwrap_or_else(|| own_url(address));
         Self {
             links: Links::new(&public_url),
+            cookies: Cookies::new(config.public_url.as_deref()),
             limits: Arc::new(config.limits.clone()),
             metrics: Metrics::new(service.clone(), connections),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),

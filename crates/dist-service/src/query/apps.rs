@@ -1,11 +1,11 @@
 //! Apps and their channels.
 
-use dist_model::{App, Channel, ChannelDetail, ChannelName, HistoryEntry, Release, Slug};
+use dist_model::{App, Channel, ChannelDetail, ChannelName, HistoryEntry, Release, Scope, Slug};
 use persist::{SqlRead, SqlReadExt as _, params};
 
 use crate::access::no_such_app;
 use crate::channel::no_such_channel;
-use crate::{Caller, Error, Page, Paging, Principal, Service, rows};
+use crate::{Caller, Error, Page, Paging, Service, rows};
 
 /// How many of an app's releases its overview shows.
 const NEWEST: i64 = 20;
@@ -27,25 +27,11 @@ impl Service {
         let after = paging.after::<1>("apps")?.map_or_else(String::new, |[slug]| slug);
         let limit = paging.sql_limit();
         let apps = self.read(|tx| {
-            let found = match (&caller.principal, caller.bound_app()) {
-                (Principal::Anonymous, _) => rows::apps(
-                    tx,
-                    rows::select_apps!("WHERE slug > ?1 AND visibility = 'public' ORDER BY slug LIMIT ?2"),
-                    params![&after, limit],
-                ),
-                (_, Some(own)) => {
-                    let sql = rows::select_apps!(
-                        "WHERE slug > ?1 AND (visibility = 'public' OR slug = ?3) ORDER BY slug LIMIT ?2"
-                    );
-                    rows::apps(tx, sql, params![&after, limit, own.as_str()])
-                }
-                (_, None) => rows::apps(
-                    tx,
-                    rows::select_apps!("WHERE slug > ?1 ORDER BY slug LIMIT ?2"),
-                    params![&after, limit],
-                ),
-            };
-            Ok::<_, Error>(found?)
+            let sql = rows::select_apps!(
+                "WHERE slug > ?1 AND (?3 IS NULL OR visibility = 'public' OR ?3 LIKE '%,' || slug || ',%') ORDER BY slug LIMIT ?2"
+            );
+            let readable = caller.reach(Scope::Read).slugs();
+            Ok::<_, Error>(rows::apps(tx, sql, params![&after, limit, readable.as_deref()])?)
         })?;
         Ok(Page::cut(apps, paging, "apps", |app| [app.slug.to_string()]))
     }

@@ -45,6 +45,12 @@ impl Service {
         } else {
             Scope::Admin
         };
+        // A person who manages all apps reads all of the log: it says who did what to them.
+        let needed = if caller.person().is_some() {
+            needed.min(Scope::Promote)
+        } else {
+            needed
+        };
         caller.require(needed, filter.app.as_ref(), None, self.now())?;
         let before = match paging.after::<1>("audit")? {
             Some([id]) => id.parse().unwrap_or(0),
@@ -84,15 +90,17 @@ impl Service {
         Ok(Page::cut(events, paging, "audit", |event| [event.id.to_string()]))
     }
 
-    /// Tokens by name, for admins; an admin of one app sees that app's.
+    /// Tokens by name, for admins; an admin of one app sees that app's, and so does a person who manages
+    /// it.
     pub async fn tokens(&self, caller: &Caller, paging: &Paging) -> Result<Page<Token>, Error> {
-        let bound = caller.bound_app();
-        caller.require(Scope::Admin, bound, None, self.now())?;
+        caller.require_tokens(self.now())?;
         let after = paging.after::<1>("tokens")?.map_or_else(String::new, |[name]| name);
-        let sql = rows::select_tokens!("WHERE name > ?1 AND (?3 IS NULL OR app_slug = ?3) ORDER BY name LIMIT ?2");
-        let app = bound.map(Slug::as_str);
-        let tokens =
-            self.read(|tx| Ok(tx.query_all(sql, params![&after, paging.sql_limit(), app], rows::read_token)?))?;
+        let sql = rows::select_tokens!(
+            "WHERE name > ?1 AND (?3 IS NULL OR ?3 LIKE '%,' || app_slug || ',%') ORDER BY name LIMIT ?2"
+        );
+        let apps = caller.reach_of_tokens().slugs();
+        let bound = params![&after, paging.sql_limit(), apps.as_deref()];
+        let tokens = self.read(|tx| Ok(tx.query_all(sql, bound, rows::read_token)?))?;
         Ok(Page::cut(tokens, paging, "tokens", |token| [token.name.clone()]))
     }
 

@@ -113,21 +113,31 @@ impl Service {
         }))
     }
 
-    /// What a channel offers. Neither an app that the caller may not install nor its channels exist.
+    /// What a channel offers, to whoever may see its install page. Neither an app that the caller may not
+    /// install nor its channels exist.
+    ///
+    /// # Errors
+    /// `link.ended` for whoever comes with a tester link that has ended.
     pub async fn offer(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
-        self.read(|tx| offer(tx, caller, slug, channel))
+        caller.check_link(self.now())?;
+        self.read(|tx| offer(tx, slug, channel, |app| caller.may_install(app, channel)))
     }
 
     /// The same with all that the channel's install page shows.
+    ///
+    /// # Errors
+    /// `link.ended`, as before.
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
+        caller.check_link(self.now())?;
         self.read(|tx| {
-            let offer = offer(tx, caller, slug, channel)?;
+            let offer = offer(tx, slug, channel, |app| caller.may_install(app, channel))?;
             let mut downloads = BTreeSet::new();
             if let Some(ReleaseDetail { release, artifacts, .. }) = &offer.release {
-                let offered = artifacts
-                    .iter()
-                    .filter(|artifact| is_offered(caller, &offer.app, release, artifact).is_some());
-                downloads.extend(offered.map(|artifact| artifact.id.clone()));
+                for artifact in artifacts {
+                    if is_offered(tx, caller, &offer.app, release, artifact)?.is_some() {
+                        downloads.insert(artifact.id.clone());
+                    }
+                }
             }
             let history = past_offers(tx, &offer.channel)?;
             Ok(InstallPage {
@@ -148,7 +158,8 @@ impl Service {
         channel: &ChannelName,
         query: &LatestQuery,
     ) -> Result<Latest, Error> {
-        let Offer { app, release, .. } = self.offer(caller, slug, channel).await?;
+        let offer = self.read(|tx| offer(tx, slug, channel, |app| caller.may_follow(app)))?;
+        let Offer { app, release, .. } = offer;
         let Some(ReleaseDetail {
             release, mut artifacts, ..
         }) = release
@@ -174,9 +185,15 @@ impl Service {
     }
 }
 
-fn offer(tx: &dyn SqlRead, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
+/// What a channel offers. An app that is not `visible` does not exist.
+fn offer(
+    tx: &dyn SqlRead,
+    slug: &Slug,
+    channel: &ChannelName,
+    visible: impl FnOnce(&App) -> bool,
+) -> Result<Offer, Error> {
     let app = rows::app_by_slug(tx, slug)?
-        .filter(|app| caller.may_install(app))
+        .filter(visible)
         .ok_or_else(|| no_such_app(slug))?;
     let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
     let channel = channel_detail(tx, found)?;
