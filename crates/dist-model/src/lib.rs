@@ -60,6 +60,6 @@ pub use reports::{
 };
 pub use sentence::{About, Part, ReleaseName, sentence};
 pub use session::{Session, SignIn};
-pub use time::Timestamp;
+pub use time::{Timestamp, parse_duration};
 pub use token::{Scope, Scopes, Token};
 pub use user::{Role, Roles, User, UserChanges, check_password, clean_name};

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use dist_model::decide::{LinkIntent, UserIntent};
 use dist_model::{AppChanges, ErrorCode, Role, Roles, Scope, Session, UserChanges};
-use dist_service::{Admission, AuditFilter, Caller, Error, Identity, NewSession, Paging, Principal, Visit};
+use dist_service::{
+    Admission, AuditFilter, Caller, Error, Identity, LatestQuery, NewSession, Paging, Principal, Visit,
+};
 
 use common::{World, local};
 
@@ -376,7 +378,10 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let secret = made.secret.unwrap();
     let tester = Caller::new(world.service.link_of(&secret).await.unwrap().unwrap());
     let page = world.service.install(&tester, &slug, &beta).await.unwrap();
-    let artifact = page.release.unwrap().artifacts.remove(0);
+    let artifact = page.offer.release.unwrap().artifacts.remove(0);
+    assert!(page.downloads.contains(&artifact.id));
+    let latest = world.service.latest(&tester, &slug, &beta, &LatestQuery::default());
+    assert_eq!(code(latest.await), ErrorCode::AppNotFound);
     world
         .service
         .download(&tester, &artifact.sha256, Some(&artifact.id))
@@ -392,6 +397,7 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
         .install(&local(), &slug, &stable)
         .await
         .unwrap()
+        .offer
         .release
         .unwrap()
         .artifacts
@@ -409,7 +415,7 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     assert_eq!(
         world
             .service
-            .links(&local(), &slug, &Paging::default())
+            .links(&local(), &slug, Some(&beta), &Paging::default())
             .await
             .unwrap()
             .items

@@ -112,7 +112,7 @@ pub(crate) fn app_to_read(tx: &dyn SqlRead, caller: &Caller, slug: &Slug) -> Res
     app.ok_or_else(|| no_such_app(slug).into())
 }
 
-fn channel_details(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelDetail>, Error> {
+pub(crate) fn channel_details(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelDetail>, Error> {
     let channels = tx.query_all(
         rows::select_channels!("WHERE app_id = ?1 ORDER BY name"),
         params![app.id.as_str()],

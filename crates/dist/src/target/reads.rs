@@ -1,7 +1,7 @@
 //! What only reads.
 
 use dist_api::{AppDetail, AuditQuery, ChannelView, Order, Page, Paging, ReleaseQuery, ReleaseView};
-use dist_model::{App, AuditEvent, Build, ChannelName, HistoryEntry, Refusal, Slug, Token, VerifyReport};
+use dist_model::{App, AuditEvent, Build, ChannelName, HistoryEntry, InstallLink, Refusal, Slug, Token, VerifyReport};
 use dist_service::{AuditFilter, ReleaseFilter, ReleaseOrder, Selector};
 
 use super::Target;
@@ -132,6 +132,23 @@ impl Target {
             Self::Local(local) => {
                 let paging = service_paging(paging);
                 let page = local.service.history(&local.caller, slug, channel, &paging).await;
+                page.map(wire_page).map_err(refusal)
+            }
+        }
+    }
+
+    /// The tester links of an app, or of one of its channels.
+    pub async fn links(
+        &self,
+        slug: &Slug,
+        channel: Option<&ChannelName>,
+        paging: &Paging,
+    ) -> Result<Page<InstallLink>, Refusal> {
+        match self {
+            Self::Remote { client, .. } => client.links(slug, channel, paging).await,
+            Self::Local(local) => {
+                let paging = service_paging(paging);
+                let page = local.service.links(&local.caller, slug, channel, &paging).await;
                 page.map(wire_page).map_err(refusal)
             }
         }
