@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dist_inspect::archive::zip::Zip;
 use dist_inspect::parse::code_signature::{CodeSignature, special};
-use dist_inspect::parse::disk::{Contents, FileSystem};
+use dist_inspect::parse::disk::FileSystem;
 use dist_inspect::parse::profile::Profile;
 use dist_inspect::parse::skim::Skimmed;
 use dist_inspect::parse::udif::{Disk, Trailer};
@@ -255,8 +255,9 @@ fn read_volume(bytes: &[u8]) {
         && let Ok(files) = system.files(volume, &budget)
     {
         for file in files.values().take(20) {
-            let contents = Contents { volume, file };
-            drop(contents.bytes(0..contents.len().min(1 << 16), 1 << 16));
+            if let Ok(contents) = file.open(volume, &budget) {
+                drop(contents.bytes(0..contents.len().min(1 << 16), 1 << 16));
+            }
         }
     }
 }
