@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(Compression::of(ONE), Compression::Lzma);
         let budget = Budget::new(&Limits::default());
         assert_eq!(
-            Decoder::new(&ONE, Compression::Lzma, &budget).read_all(100).unwrap(),
+            Decoder::new(ONE, Compression::Lzma, &budget).read_all(100).unwrap(),
             b"one two"
         );
         for bad in [
@@ -274,7 +274,7 @@ mod tests {
             &ONE[..16],
             b"\x5D\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0",
         ] {
-            assert!(Decoder::new(&bad, Compression::Lzma, &budget).read_all(100).is_err());
+            assert!(Decoder::new(bad, Compression::Lzma, &budget).read_all(100).is_err());
         }
     }
 

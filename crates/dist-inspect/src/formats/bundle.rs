@@ -297,12 +297,12 @@ fn set_icon(
         flat_icon(bundle, info)?
     };
     let Some(bytes) = icon else { return Ok(()) };
-    let png = if bundle.is_mac {
-        icns::largest_png(&bytes)
+    let icon = if bundle.is_mac {
+        icns::icon(&bytes, subject.budget)
     } else {
-        Some(&bytes[..])
+        picture::icon(&bytes, subject.budget).map(Some)
     };
-    match png.map(|png| picture::icon(png, subject.budget)).transpose() {
+    match icon {
         Ok(icon) => inspection.icon = icon,
         Err(Refusal::Malformed { .. }) => inspection.report.info(
             "bundle.icon_unreadable",
@@ -315,7 +315,9 @@ fn set_icon(
 }
 
 fn mac_icon(bundle: &Bundle<'_>, info: &Plist, inspection: &mut Inspection) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(name) = info.text("CFBundleIconFile").filter(|name| !name.is_empty()) else {
+    // The second names it in the asset catalogue, beside which Xcode writes a file of the same name.
+    let named = ["CFBundleIconFile", "CFBundleIconName"].map(|key| info.text(key));
+    let Some(name) = named.into_iter().flatten().find(|name| !name.is_empty()) else {
         return Ok(None);
     };
     let name = if name.contains('.') {

@@ -35,7 +35,7 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
         ("code signature", signature, read_signature),
         ("profile", profile, |bytes| drop(Profile::parse(bytes, &budget()))),
         ("icns", icon, |bytes| {
-            let _ = icns::largest_png(bytes);
+            drop(icns::icon(bytes, &budget()));
         }),
         (
             "xar",
