@@ -21,6 +21,8 @@ pub(super) const PLIST: u64 = 4 << 20;
 pub(super) const RESOURCES: u64 = 32 << 20;
 /// How long an icon may be, in bytes.
 pub(super) const ICON: u64 = 16 << 20;
+/// How long an executable may be to be held whole, in bytes, which its signature is compared with.
+const EXECUTABLE: u64 = 32 << 20;
 /// How many bundles in an app are looked into, and how long their lists may be, in bytes.
 const NESTED: usize = 200;
 const NESTED_PLIST: u64 = 1 << 20;
@@ -383,6 +385,8 @@ impl Files for Zip<'_> {
         };
         Ok(Some(if member.is_stored() {
             Box::new(self.section(&member)?)
+        } else if member.size() <= EXECUTABLE {
+            Box::new(Zip::read(self, &member, EXECUTABLE)?)
         } else {
             Box::new(Skimmed::read(self.reader(&member)?, member.size(), self.budget())?)
         }))

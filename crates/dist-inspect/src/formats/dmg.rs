@@ -20,6 +20,8 @@ use crate::{Budget, Format, Inspection, Refusal, Report};
 const ENCRYPTED: &[u8] = b"encrcdsa";
 const ENCRYPTED_V1: &[u8] = b"cdsaencr";
 const TRAILER: usize = 512;
+/// How much of an image is held against its signature, in bytes: more takes too long.
+const SIGNED: u64 = 64 << 20;
 
 pub(super) static DMG: Row = Row {
     format: Format::Dmg,
@@ -269,10 +271,24 @@ fn tell_signature(trailer: &Trailer, subject: &Subject<'_>, report: &mut Report)
     if let Some(message) = signature.message()? {
         let signer = signed_code::signer(&message);
         report.set_list("dmg_signer", signer.map(|signer| signer.subject.in_order()));
-        if signature.is_signed_directory(&message) == Some(false) {
+        let checks = [
+            (
+                signature.is_signed_directory(&message),
+                "its code directory is another one than was signed",
+            ),
+            (
+                signature.is_by_its_signer(&message),
+                "the certificate that it names did not make it",
+            ),
+            (
+                signature.is_code(subject.source, SIGNED, subject.budget)?,
+                "it was changed after it was signed",
+            ),
+        ];
+        if let Some((_, why)) = checks.iter().find(|(holds, _)| *holds == Some(false)) {
             report.error(
                 "dmg.signature_broken",
-                "The image's signature does not hold: its code directory is another one than was signed.",
+                format!("The image's signature does not hold: {why}."),
                 "Sign the image again, and change nothing in it after.",
             );
         }

@@ -73,25 +73,27 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
         "an app that was changed after it was signed is told",
         || change_signed(folder),
     ));
+    trials.push(Trial::test(
+        "an image and a package that were changed after they were signed are told",
+        || change_images(folder),
+    ));
     trials
 }
 
-/// Packs a signed app again as it is, and with another list of its own.
+/// Packs a signed app again: as it is, with another version, and with another byte of code.
 fn change_signed(folder: &Path) -> Result<(), Failed> {
     let bytes = std::fs::read(folder.join("macos/sparkle-DevSignedApp.zip"))?;
     let budget = budget();
     let zip = Zip::open(&bytes, &budget).map_err(|refusal| refusal.to_string())?;
     let mut is_broken = Vec::new();
-    for change in [("1.0", "1.0"), ("<string>1.0</string>", "<string>9.0</string>")] {
+    for (changed, place) in [("", 0), ("Contents/Info.plist", 600), ("MacOS/SignedApp", 8000)] {
         let mut packed = Vec::new();
         let mut archive = rawzip::ZipArchiveWriter::new(&mut packed);
         for member in zip.members().filter(|member| !member.is_folder()) {
             let name = String::from_utf8_lossy(member.name);
             let mut contents = zip.read(&member, 1 << 20).map_err(|refusal| refusal.to_string())?;
-            if name == "DevSignedApp.app/Contents/Info.plist" {
-                contents = String::from_utf8_lossy(&contents)
-                    .replace(change.0, change.1)
-                    .into_bytes();
+            if !changed.is_empty() && name.ends_with(changed) {
+                contents[place] ^= 1;
             }
             let (mut entry, config) = archive.new_file(&name).start()?;
             let mut writer = config.wrap(&mut entry);
@@ -103,7 +105,37 @@ fn change_signed(folder: &Path) -> Result<(), Failed> {
         let report = inspect(&packed, "a.zip", &context())?.report;
         is_broken.push(report.findings.iter().any(|finding| finding.code == "signature.broken"));
     }
-    ensure(is_broken == [false, true], || format!("broken: {is_broken:?}"))
+    ensure(is_broken == [false, true, true], || format!("broken: {is_broken:?}"))
+}
+
+/// Changes a byte of what is signed, and of each signature.
+fn change_images(folder: &Path) -> Result<(), Failed> {
+    let codes = |bytes: &[u8], name| -> Result<Vec<String>, Failed> {
+        let report = inspect(&bytes, name, &context())?.report;
+        Ok(report.findings.iter().map(|finding| finding.code.to_string()).collect())
+    };
+    let mut image = std::fs::read(folder.join("macos/gen-rcodesign-signed.dmg"))?;
+    image[100] ^= 1;
+    let found = codes(&image, "a.dmg")?;
+    ensure(found.iter().any(|code| code == "dmg.signature_broken"), || {
+        format!("{found:?}")
+    })?;
+    let package = std::fs::read(folder.join("macos/gen-rcodesign-signed.pkg"))?;
+    let budget = budget();
+    let xar = Xar::open(&package, &budget).map_err(|refusal| refusal.to_string())?;
+    for signature in xar.signatures().map_err(|refusal| refusal.to_string())? {
+        let mut changed = package.clone();
+        // Padding follows where the message is shorter than the room for it.
+        let end = signature.bytes.iter().rposition(|byte| *byte != 0).unwrap_or_default();
+        let place = package
+            .windows(signature.bytes.len())
+            .position(|window| window == signature.bytes);
+        changed[place.ok_or("the signature is somewhere")? + end] ^= 1;
+        let found = codes(&changed, "a.pkg")?;
+        let is_told = found.iter().any(|code| code == "pkg.signature_broken");
+        ensure(is_told, || format!("{}: {found:?}", signature.style))?;
+    }
+    Ok(())
 }
 
 /// Reads mutants of `bytes`: some changed, and now and then cut, or with something put in between.
