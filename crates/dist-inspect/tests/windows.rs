@@ -6,7 +6,8 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dist_inspect::{Context, Format, Report, Severity, inspect};
+use dist_inspect::parse::picture;
+use dist_inspect::{Budget, Context, Format, Limits, Report, Severity, inspect};
 use dist_model::Platform;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -175,4 +176,34 @@ fn a_program_that_ends_too_early_fails() {
     assert_eq!(errors(&look("acme.exe", &program)), ["pe.truncated"]);
     program[0x98] = 0;
     assert_eq!(errors(&look("acme.exe", &program)), ["pe.not_loadable", "pe.truncated"]);
+}
+
+/// Made by wixl, with an icon of two sizes.
+const MSI: &[u8] = include_bytes!("data/windows/icon.msi");
+
+#[test]
+fn an_msi_tells_its_product_and_shows_its_icon() {
+    let found = inspect(&MSI, "acme.msi", &Context::default()).unwrap();
+    let facts = &found.report.facts;
+    assert_eq!((&facts["name"], &facts["archs"]), (&json!("Acmé"), &json!(["x86_64"])));
+    assert_eq!(facts["upgrade_code"], "{66666666-2222-3333-4444-555555555555}");
+    let budget = Budget::new(&Limits::default());
+    let expected = picture::icon(include_bytes!("data/icons/128.png"), &budget).unwrap();
+    assert_eq!(found.icon, Some(expected));
+}
+
+#[test]
+fn a_patch_and_a_transform_are_no_packages() {
+    let class = b"\x84\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
+    let place = MSI.windows(16).position(|window| window == class).unwrap();
+    for (first, name, code) in [
+        (0x86, "a.msp", "msi.patch"),
+        (0x82, "a.mst", "msi.transform"),
+        (0x86, "a.msi", "msi.patch"),
+    ] {
+        let mut bytes = MSI.to_vec();
+        bytes[place] = first;
+        let report = look(name, &bytes);
+        assert_eq!((report.format, errors(&report)), (Format::Msi, vec![code]));
+    }
 }

@@ -16,6 +16,7 @@ pub mod elf;
 pub mod gvariant;
 pub mod hash;
 pub mod icns;
+pub mod ico;
 pub mod iso9660;
 pub mod jar;
 pub mod keyfile;
