@@ -207,3 +207,39 @@ fn a_patch_and_a_transform_are_no_packages() {
         assert_eq!((report.format, errors(&report)), (Format::Msi, vec![code]));
     }
 }
+
+/// A program with a section of WiX Burn and two cabinets of 16 bytes after it, from WiX's own
+/// `section.cpp`; no tool at hand makes bundles.
+fn bundle() -> Vec<u8> {
+    let mut bytes = vec![0; 0x400];
+    let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
+    put(0, b"MZ");
+    put(0x3C, &[0x80]);
+    put(0x80, b"PE\0\0\x4C\x01\x01");
+    put(0x94, &[0xE0]);
+    put(0x98, &[0x0B, 0x01]);
+    put(0x98 + 48, &[6]);
+    put(0x98 + 68, &[2]);
+    put(0x98 + 92, &[16]);
+    put(0x178, b".wixburn\0\x02\0\0\0\x10\0\0\0\x02\0\0\0\x02\0\0");
+    put(0x200, &[0, 0x43, 0xF1, 0, 2]);
+    put(0x208, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    put(0x218, &[0, 4]);
+    put(0x200 + 40, &[1, 0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 16]);
+    bytes.resize(0x420, b'c');
+    bytes
+}
+
+#[test]
+fn a_bundle_of_wix_tells_its_code_and_whether_it_is_whole() {
+    let bytes = bundle();
+    let report = look("setup.exe", &bytes);
+    assert_eq!(
+        (&report.facts["installer"], errors(&report)),
+        (&json!("burn"), vec![]),
+        "{report:#?}"
+    );
+    assert_eq!(report.facts["product_code"], "{04030201-0605-0807-090A-0B0C0D0E0F10}");
+    let report = look("setup.exe", &bytes[..bytes.len() - 1]);
+    assert_eq!(errors(&report), ["pe.installer_truncated"]);
+}
