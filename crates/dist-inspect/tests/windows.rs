@@ -208,7 +208,7 @@ fn a_patch_and_a_transform_are_no_packages() {
     }
 }
 
-/// A program with a section of WiX Burn and two cabinets of 16 bytes after it, from WiX's own
+/// A program with a section of `WiX` Burn and two cabinets of 16 bytes after it, from `WiX`'s own
 /// `section.cpp`; no tool at hand makes bundles.
 fn bundle() -> Vec<u8> {
     let mut bytes = vec![0; 0x400];

@@ -5,6 +5,8 @@ mod adc;
 pub mod asn1;
 pub mod authenticode;
 pub mod big;
+pub mod bom;
+pub mod car;
 pub mod cfb;
 pub mod cms;
 pub mod code_signature;

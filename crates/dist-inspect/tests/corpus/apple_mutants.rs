@@ -11,7 +11,7 @@ use dist_inspect::parse::profile::Profile;
 use dist_inspect::parse::skim::Skimmed;
 use dist_inspect::parse::udif::{Disk, Trailer};
 use dist_inspect::parse::xar::Xar;
-use dist_inspect::parse::{icns, macho};
+use dist_inspect::parse::{car, icns, macho};
 use dist_inspect::source::{Section, Source};
 use dist_inspect::{Budget, Limits, inspect};
 use libtest_mimic::{Failed, Trial};
@@ -30,12 +30,15 @@ type Reader = fn(&[u8]);
 /// One trial for each kind of bytes.
 pub fn trials(folder: &'static Path) -> Vec<Trial> {
     type Pieces = fn(&Path) -> Option<Vec<u8>>;
-    let kinds: [(&str, Pieces, Reader); 9] = [
+    let kinds: [(&str, Pieces, Reader); 10] = [
         ("executable", executable, read_executable),
         ("code signature", signature, read_signature),
         ("profile", profile, |bytes| drop(Profile::parse(bytes, &budget()))),
         ("icns", icon, |bytes| {
             drop(icns::icon(bytes, &budget()));
+        }),
+        ("catalogue", catalogue, |bytes| {
+            drop(car::icon(bytes, &["AppIcon"], &budget()));
         }),
         (
             "xar",
@@ -77,7 +80,42 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
         "an image and a package that were changed after they were signed are told",
         || change_images(folder),
     ));
+    trials.push(Trial::test(
+        "the icon in a catalogue is the one in the icns beside it",
+        || compare_icons(folder),
+    ));
     trials
+}
+
+/// Xcode writes the same picture to both.
+fn compare_icons(folder: &Path) -> Result<(), Failed> {
+    let bytes = catalogue(folder).ok_or("there is no catalogue")?;
+    let budget = budget();
+    let found = car::icon(&bytes, &["AppIcon"], &budget).map_err(|refusal| refusal.to_string())?;
+    let beside =
+        icns::icon(&icon(folder).ok_or("there is no icns")?, &budget).map_err(|refusal| refusal.to_string())?;
+    let (found, beside) = (found.ok_or("no icon")?, beside.ok_or("no icon")?);
+    ensure((found.width, found.height) == (512, 512), || {
+        format!("{} px", found.width)
+    })?;
+    let pixels = |png: &[u8]| -> Result<Vec<u8>, Failed> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap_or_default()];
+        reader.next_frame(&mut pixels)?;
+        Ok(pixels)
+    };
+    // The catalogue has more sizes; the edges differ from one to the other.
+    let (step, width) = ((found.width / beside.width) as usize, found.width as usize);
+    let (found, beside) = (pixels(&found.png)?, pixels(&beside.png)?);
+    let (found, beside) = (found.as_chunks::<4>().0, beside.as_chunks::<4>().0);
+    let rows = found.chunks_exact(width).step_by(step);
+    let found = rows.flat_map(|row| row.iter().step_by(step));
+    let is_far =
+        |(one, other): &(&[u8; 4], &[u8; 4])| one.iter().zip(*other).any(|(one, other)| one.abs_diff(*other) > 24);
+    let far = found.zip(beside).filter(is_far).count();
+    ensure(far * 50 < beside.len(), || {
+        format!("{far} of {} pixels differ", beside.len())
+    })
 }
 
 /// Packs a signed app again: as it is, with another version, and with another byte of code.
@@ -200,6 +238,11 @@ fn profile(folder: &Path) -> Option<Vec<u8>> {
 
 fn icon(folder: &Path) -> Option<Vec<u8>> {
     let name = "GuiApp.app/Contents/Resources/AppIcon.icns";
+    member(&folder.join("macos/appinfo-macos.zip"), name)
+}
+
+fn catalogue(folder: &Path) -> Option<Vec<u8>> {
+    let name = "GuiApp.app/Contents/Resources/Assets.car";
     member(&folder.join("macos/appinfo-macos.zip"), name)
 }
 
