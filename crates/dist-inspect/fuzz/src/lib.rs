@@ -115,12 +115,17 @@ pub const TARGETS: &[Target] = &[
         let volume = &bytes;
         if let Ok(Some(system)) = FileSystem::of(volume) {
             for file in system.files(volume, budget).unwrap_or_default().values().take(20) {
-                drop(file.open(volume, budget).and_then(|file| file.bytes(0..file.len(), 1 << 20)));
+                drop(
+                    file.open(volume, budget)
+                        .and_then(|file| file.bytes(0..file.len(), 1 << 20)),
+                );
             }
         }
     }),
     parser("partitions", |bytes, _| drop(partitions::places(&bytes))),
-    parser("car", |bytes, budget| drop(parse::car::icon(bytes, &["AppIcon", "App Icon"], budget))),
+    parser("car", |bytes, budget| {
+        drop(parse::car::icon(bytes, &["AppIcon", "App Icon"], budget))
+    }),
     parser("ico", |bytes, budget| drop(parse::ico::icon(bytes, budget))),
     parser("icns", |bytes, budget| drop(parse::icns::icon(bytes, budget))),
     parser("picture", |bytes, budget| drop(parse::picture::icon(bytes, budget))),

@@ -420,7 +420,7 @@ impl Files for Zip<'_> {
         };
         Ok(Some(if member.is_stored() {
             Box::new(self.section(&member)?)
-        } else if member.size() <= EXECUTABLE {
+        } else if member.size() <= EXECUTABLE.min(self.budget().limits().member_bytes) {
             Box::new(Zip::read(self, &member, EXECUTABLE)?)
         } else {
             Box::new(Skimmed::read(self.reader(&member)?, member.size(), self.budget())?)
