@@ -382,7 +382,8 @@ impl Files for Zip<'_> {
         Ok(Some(if member.is_stored() {
             Box::new(self.section(&member)?)
         } else {
-            Box::new(Skimmed::read(self.reader(&member)?, member.size(), self.budget())?)
+            let reader = self.reader(&member)?.without_crc();
+            Box::new(Skimmed::read(reader, member.size(), self.budget())?)
         }))
     }
 }
