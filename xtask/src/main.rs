@@ -15,6 +15,7 @@ mod faults;
 mod fuzz;
 mod http;
 mod mutate;
+mod outside;
 mod reference;
 mod server;
 mod shell;
@@ -46,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
+    /// Compare what we say of artifacts from package registries with what other tools say
+    Outside,
     /// Upload with public tus clients
     Tus,
     /// Kill the server at random moments and check what it acknowledged
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
+        Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),

@@ -37,12 +37,9 @@ pub fn ordinary(scratch: &Path, corpus: &Path) -> PathBuf {
             app.add(&name, &executable(&code((100 + 10 * number) * MIB, 10 * MIB)));
         }
         app.add("Assets.car", &noise(1, 45 * MIB));
-        for number in 0..300 {
-            app.add(&format!("picture{number}@3x.png"), &noise(2 + number, 40_000));
-            app.add(
-                &format!("Base.lproj/view{number}.nib"),
-                &code(number as usize * 9000, 9000),
-            );
+        for number in 0..300_usize {
+            app.add(&format!("picture{number}@3x.png"), &noise(2 + number as u64, 40_000));
+            app.add(&format!("Base.lproj/view{number}.nib"), &code(number * 9000, 9000));
         }
         app.end();
     })
