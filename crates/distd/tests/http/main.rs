@@ -16,6 +16,7 @@ mod oidc;
 mod people;
 mod protocol;
 mod releases;
+mod shell;
 mod shutdown;
 mod snapshots;
 mod tus;
