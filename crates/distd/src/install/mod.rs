@@ -9,10 +9,10 @@ mod notes;
 mod page;
 mod platforms;
 mod plist;
-mod qr;
+pub(crate) mod qr;
 mod refusal;
 mod section;
-mod text;
+pub(crate) mod text;
 mod urls;
 mod visitor;
 

@@ -76,6 +76,22 @@ pub(crate) struct Memos {
     codes: Memo,
 }
 
+impl Memos {
+    /// The notes of a release as HTML. Those of a draft may still change.
+    pub(crate) fn notes(&self, release: &Release) -> Arc<str> {
+        let render = || notes::render(&release.notes);
+        if release.status == ReleaseStatus::Draft {
+            return render().into();
+        }
+        self.notes.get(release.id.as_str(), render)
+    }
+
+    /// The QR code of a public address; empty where it is too long for one.
+    pub(crate) fn code(&self, url: &str) -> Arc<str> {
+        self.codes.get(url, || qr::svg(url))
+    }
+}
+
 /// A channel's page.
 #[derive(Template)]
 #[template(path = "install.html")]
@@ -140,7 +156,7 @@ impl InstallPage {
             .any(|artifact| matches!(artifact.platform, Platform::Ios | Platform::AndroidApk));
         let url = scene.urls.page();
         let qr_svg = (for_phones && !scene.visitor.is_mobile())
-            .then(|| memos.codes.get(&url, || qr::svg(&url)))
+            .then(|| memos.code(&url))
             .filter(|svg| !svg.is_empty());
         let is_public = offer.app.visibility == Visibility::Public;
         let release = offer.release.as_ref().map(|detail| &detail.release);
@@ -226,7 +242,7 @@ impl Offer {
         Self {
             label: release.label(),
             date: release.published_at.map(Date::new),
-            notes_html: memos.notes.get(release.id.as_str(), || notes::render(&release.notes)),
+            notes_html: memos.notes(release),
             missing: own_platform.map(platform_name),
             own,
             others,
