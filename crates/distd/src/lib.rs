@@ -30,7 +30,6 @@ mod error;
 mod extract;
 mod health;
 mod icon;
-mod inspector;
 mod install;
 mod metrics;
 mod observe;
@@ -40,6 +39,5 @@ mod server;
 mod state;
 
 pub use config::{Config, ConfigError, Limits, Options};
-pub use inspector::{ChildInspector, run_if_inspector};
 pub use run::run;
 pub use server::{Server, StartError};

@@ -13,5 +13,5 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    distd::run_if_inspector().unwrap_or_else(|| distd::run(Cli::parse().options))
+    dist_inspect::run_if_inspector().unwrap_or_else(|| distd::run(Cli::parse().options))
 }

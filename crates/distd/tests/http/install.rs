@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use dist_inspect::Inspection;
+use dist_inspect::{Inspection, Inspector};
 use dist_model::Timestamp;
-use dist_service::Inspector;
 use http::Method;
 use serde_json::json;
 
