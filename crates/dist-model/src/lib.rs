@@ -49,7 +49,7 @@ pub use platform::Platform;
 pub use release::{Release, ReleaseStatus, Source};
 pub use reports::{
     BackupReport, ChannelDetail, CleanupReport, HistoryEntry, Moved, ReleaseDetail, RemovedObject, RetiredRelease,
-    StoreProblem, StoreRebuildReport, VerifyReport, Yanked,
+    StoreProblem, StoreRebuildReport, VerifyReport, Warning, Yanked,
 };
 pub use time::Timestamp;
 pub use token::{Scope, Scopes, Token};
