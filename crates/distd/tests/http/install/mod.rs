@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use dist_inspect::{Inspection, Report};
 use dist_model::Timestamp;
-use dist_service::Inspector;
 use http::Method;
 use serde_json::{Value, json};
 
