@@ -61,8 +61,8 @@ pub use paging::{Page, Paging};
 pub use persist::{Clock, SystemClock};
 pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
-    AppOverview, AuditFilter, DownloadCount, IconFile, IndexEntry, InstallPage, Latest, LatestQuery, Offer, PastOffer,
-    ReleaseFilter, ReleaseOrder,
+    AppOverview, AuditFilter, DownloadCount, IconFile, IndexEntry, InstallPage, InstallStamp, Latest, LatestQuery,
+    Offer, PastOffer, ReleaseFilter, ReleaseOrder,
 };
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};

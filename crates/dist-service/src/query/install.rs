@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use dist_model::{
-    App, Artifact, ArtifactId, Build, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform, Refusal,
-    Release, ReleaseDetail, ReleaseStatus, Slug, Timestamp, Version,
+    App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform,
+    Refusal, Release, ReleaseDetail, ReleaseStatus, Scope, Slug, Timestamp, Version,
 };
 use persist::{SqlRead, params};
 
@@ -37,6 +37,17 @@ pub struct InstallPage {
     pub downloads: BTreeSet<ArtifactId>,
     /// The channel's latest moves, the newest first, 10 at most.
     pub history: Vec<PastOffer>,
+}
+
+/// What an install page depends on: as long as it stays the same, so does what the page offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstallStamp {
+    /// When a setting of the app last changed.
+    pub app_updated_at: Timestamp,
+    /// How often the channel was moved.
+    pub revision: u64,
+    /// Whether the caller may read the app, whoever else may.
+    pub is_reader: bool,
 }
 
 /// One move of a channel, as everybody may know of it who may install from the channel: not who
@@ -118,7 +129,24 @@ impl Service {
         self.read(|tx| offer(tx, caller, slug, channel))
     }
 
-    /// The same with all that the channel's install page shows.
+    /// What the channel's install page depends on, refused like the page itself.
+    pub async fn install_stamp(
+        &self,
+        caller: &Caller,
+        slug: &Slug,
+        channel: &ChannelName,
+    ) -> Result<InstallStamp, Error> {
+        self.read(|tx| {
+            let (app, channel) = installable(tx, caller, slug, channel)?;
+            Ok(InstallStamp {
+                app_updated_at: app.updated_at,
+                revision: channel.revision,
+                is_reader: caller.has(Scope::Read, &app.slug),
+            })
+        })
+    }
+
+    /// All that a channel's install page shows.
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
         self.read(|tx| {
             let offer = offer(tx, caller, slug, channel)?;
@@ -174,11 +202,17 @@ impl Service {
     }
 }
 
-fn offer(tx: &dyn SqlRead, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
+/// An app that the caller may install, and its channel.
+fn installable(tx: &dyn SqlRead, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<(App, Channel), Error> {
     let app = rows::app_by_slug(tx, slug)?
         .filter(|app| caller.may_install(app))
         .ok_or_else(|| no_such_app(slug))?;
     let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+    Ok((app, found))
+}
+
+fn offer(tx: &dyn SqlRead, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
+    let (app, found) = installable(tx, caller, slug, channel)?;
     let channel = channel_detail(tx, found)?;
     let release = channel
         .current
