@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a task talks to whoever started it")]
 
 mod bench;
+mod browser;
 mod corpus;
 mod crash;
 mod demo;
@@ -46,6 +47,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
+    /// Use the pages in a real browser
+    Browser(browser::Args),
     /// Upload with public tus clients
     Tus,
     /// Kill the server at random moments and check what it acknowledged
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
+        Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),

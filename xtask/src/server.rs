@@ -67,6 +67,11 @@ impl Binaries {
         Ok(Self { dist, distd })
     }
 
+    /// Where the CLI and the server are.
+    pub fn paths(&self) -> [&Path; 2] {
+        [&self.dist, &self.distd]
+    }
+
     /// The CLI, with one JSON object as its output and none of our own settings.
     pub fn dist<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = shell::command(&self.dist);

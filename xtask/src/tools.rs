@@ -28,6 +28,15 @@ const NEEDS: &[Need] = &[
     ("command -v npm", "npm"),
 ];
 
+/// What looks at the pages.
+const BROWSER: &[Need] = &[
+    ("command -v chromium", "chromium"),
+    (
+        "ls /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+        "fonts-dejavu-core",
+    ),
+];
+
 /// What the performance bar's script runs beside ours.
 const PEERS: &[Need] = &[
     ("command -v docker-registry", "docker-registry"),
@@ -54,6 +63,11 @@ pub fn ensure_all() -> Result<()> {
     }
     typos()?;
     Ok(())
+}
+
+/// Makes sure that a browser is there, and letters for it to draw.
+pub fn ensure_browser() -> Result<()> {
+    ensure(BROWSER)
 }
 
 /// Makes sure that the peers of the benchmarks are there.

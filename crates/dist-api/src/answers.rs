@@ -3,8 +3,8 @@
 use dist_model::decide::{PublishStatus, Published};
 use dist_model::{
     App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelMove, ChannelName, Digest, ErrorCode, FileName,
-    Moved, Platform, Refusal, Release, ReleaseDetail, ReleaseId, Slug, Timestamp, Token, ValidationStatus, Version,
-    Yanked,
+    InstallLink, Moved, Platform, Refusal, Release, ReleaseDetail, ReleaseId, Slug, Timestamp, Token, ValidationStatus,
+    Version, Yanked,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -398,4 +398,24 @@ pub struct TokenCreated {
     pub secret: Option<String>,
     /// The token.
     pub token: Token,
+}
+
+/// A tester link that was just made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LinkCreated {
+    /// Where it leads, with its secret, shown this once; null where the same request was answered
+    /// before.
+    pub url: Option<String>,
+    /// The link.
+    pub link: InstallLink,
+}
+
+impl LinkCreated {
+    /// A link and the address that its secret makes.
+    pub fn new(link: InstallLink, secret: Option<&str>, links: &Links) -> Self {
+        Self {
+            url: secret.map(|secret| links.tester(&link, secret)),
+            link,
+        }
+    }
 }

@@ -18,11 +18,13 @@ mod queries;
 mod requests;
 
 pub use answers::{
-    AppDetail, AppRef, ArtifactView, ChannelRef, ChannelView, ErrorBody, ErrorDetail, LatestView, MoveResult,
-    MoveStatus, Page, PublishResult, ReleaseRef, ReleaseView, TokenCreated, UploadResult, YankResult, YankStatus,
+    AppDetail, AppRef, ArtifactView, ChannelRef, ChannelView, ErrorBody, ErrorDetail, LatestView, LinkCreated,
+    MoveResult, MoveStatus, Page, PublishResult, ReleaseRef, ReleaseView, TokenCreated, UploadResult, YankResult,
+    YankStatus,
 };
-pub use links::Links;
+pub use links::{LINK_PARAMETER, Links, for_tester};
 pub use queries::{AuditQuery, Order, Paging, ReleaseQuery};
 pub use requests::{
-    AppCreate, ArtifactsAdd, BackupRequest, CleanupRequest, DraftPublish, Promote, Rollback, TokenCreate, Yank,
+    AppCreate, ArtifactsAdd, BackupRequest, CleanupRequest, DraftPublish, LinkCreate, Promote, Rollback, TokenCreate,
+    Yank,
 };

@@ -1,6 +1,15 @@
 //! Links that people and programs follow, all made from the configured public URL.
 
-use dist_model::{Artifact, Digest};
+use dist_model::{Artifact, Digest, InstallLink};
+
+/// What carries the secret of a tester link in the query of an address.
+pub const LINK_PARAMETER: &str = "link";
+
+/// An address of ours for whoever holds a tester link. A secret is hexadecimal and stands for itself.
+pub fn for_tester(url: &str, secret: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{LINK_PARAMETER}={secret}")
+}
 
 /// Makes absolute links below a public URL, which may carry a path.
 #[derive(Clone, Debug)]
@@ -30,6 +39,11 @@ impl Links {
     /// The install page of a channel.
     pub fn install(&self, slug: &str, channel: &str) -> String {
         format!("{}/install/{slug}/{channel}", self.base)
+    }
+
+    /// Where a tester link leads: its channel's install page, with its secret.
+    pub fn tester(&self, link: &InstallLink, secret: &str) -> String {
+        for_tester(&self.install(link.app_slug.as_str(), link.channel.as_str()), secret)
     }
 
     /// The manifest that an iPhone fetches to install from a channel.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use dist_model::{AppChanges, ChannelName, Platform, Scope, Slug, Timestamp};
+use dist_model::decide::LinkIntent;
+use dist_model::{
+    AppChanges, ChannelName, ErrorCode, InstallLink, Platform, Refusal, Scope, Slug, Timestamp, parse_duration,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -89,6 +92,44 @@ pub struct TokenCreate {
     pub expires_at: Option<Timestamp>,
 }
 
+/// `POST …/channels/{name}/links`: the body may be empty. The link ends at a time or after a while, and
+/// a week after it is made where neither is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkCreate {
+    /// Who or what it is for.
+    pub note: String,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// How long it lasts: a number and `s`, `m`, `h` or `d`, such as `7d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<String>,
+}
+
+impl LinkCreate {
+    /// What is asked for, for a channel and by the clock of whoever makes the link.
+    ///
+    /// # Errors
+    /// `link.invalid` where the end is said twice or cannot be read.
+    pub fn intent(self, channel: ChannelName, now: Timestamp) -> Result<LinkIntent, Refusal> {
+        let invalid = |message: String| Refusal::new(ErrorCode::LinkInvalid, message);
+        let expires_at = match (self.expires_at, self.expires_in) {
+            (None, None) => now.plus_millis(InstallLink::USUAL_MS),
+            (Some(at), None) => at,
+            (None, Some(text)) => parse_duration(&text)
+                .map(|length| now.plus(length))
+                .ok_or_else(|| invalid(format!("expires_in takes 7d, 12h or 30m, not {text:?}")))?,
+            (Some(_), Some(_)) => return Err(invalid("a link has expires_at or expires_in, not both".to_owned())),
+        };
+        Ok(LinkIntent {
+            channel,
+            note: self.note,
+            expires_at,
+        })
+    }
+}
+
 /// `POST /api/store/cleanup`: the body may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -105,3 +146,30 @@ pub struct CleanupRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackupRequest {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_ends_at_a_time_or_after_a_while() {
+        let check = |body: &str, expect: Result<&str, ErrorCode>| {
+            let request: LinkCreate = serde_json::from_str(body).unwrap();
+            let intent = request.intent("beta".parse().unwrap(), Timestamp::from_millis(0));
+            let found = intent.map(|intent| intent.expires_at.to_string());
+            let expect = expect.map(str::to_owned);
+            assert_eq!(found.map_err(|refusal| refusal.code), expect, "{body}");
+        };
+        check("{}", Ok("1970-01-08T00:00:00.000Z"));
+        check(r#"{"expires_in": "12h"}"#, Ok("1970-01-01T12:00:00.000Z"));
+        check(
+            r#"{"expires_at": "2026-12-31T00:00:00Z"}"#,
+            Ok("2026-12-31T00:00:00.000Z"),
+        );
+        check(r#"{"expires_in": "soon"}"#, Err(ErrorCode::LinkInvalid));
+        check(
+            r#"{"expires_in": "1d", "expires_at": "2026-12-31T00:00:00Z"}"#,
+            Err(ErrorCode::LinkInvalid),
+        );
+    }
+}

@@ -23,6 +23,7 @@ mod app;
 mod artifact;
 mod audit;
 mod channel;
+mod compare;
 pub mod decide;
 mod digest;
 mod error;
@@ -33,6 +34,7 @@ mod names;
 mod platform;
 mod release;
 mod reports;
+mod sentence;
 mod session;
 mod time;
 mod token;
@@ -43,6 +45,7 @@ pub use app::{App, AppChanges, IosMode, Visibility};
 pub use artifact::{Artifact, ArtifactKey, ValidationStatus};
 pub use audit::AuditEvent;
 pub use channel::{Channel, ChannelChanges, ChannelMove, ChannelPolicy, MoveCause};
+pub use compare::{ArtifactComparison, Comparison, FactChange, ListChange, compare};
 pub use digest::Digest;
 pub use error::{ErrorCode, ErrorKind, Refusal};
 pub use event::{AuditTarget, Event, events};
@@ -55,7 +58,8 @@ pub use reports::{
     BackupReport, ChannelDetail, CleanupReport, HistoryEntry, Moved, ReleaseDetail, RemovedObject, RetiredRelease,
     StoreProblem, StoreRebuildReport, VerifyReport, Yanked,
 };
+pub use sentence::{About, Part, ReleaseName, sentence};
 pub use session::{Session, SignIn};
-pub use time::Timestamp;
+pub use time::{Timestamp, parse_duration};
 pub use token::{Scope, Scopes, Token};
 pub use user::{Role, Roles, User, UserChanges, check_password, clean_name};

@@ -30,6 +30,9 @@ impl InstallLink {
     /// The longest that a link lasts, in milliseconds: a year.
     pub const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 
+    /// How long a link lasts where nobody says, in milliseconds: a week.
+    pub const USUAL_MS: i64 = 7 * 24 * 3_600_000;
+
     /// Refuses a link that was revoked or has expired by `now`.
     ///
     /// # Errors

@@ -69,10 +69,15 @@ pub struct Release {
 impl Release {
     /// Version and build as people write them: `2.4.0 (812)`.
     pub fn label(&self) -> String {
-        if self.build.is_none() {
-            self.version.to_string()
-        } else {
-            format!("{} ({})", self.version, self.build)
-        }
+        label(self.version.as_str(), self.build.as_str())
+    }
+}
+
+/// Version and build as people write them; without a build, the version.
+pub(crate) fn label(version: &str, build: &str) -> String {
+    if build.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{version} ({build})")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::{ErrorCode, Refusal};
 
@@ -38,6 +39,12 @@ impl Timestamp {
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Self {
         Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// This time and `length` more.
+    #[must_use]
+    pub fn plus(self, length: Duration) -> Self {
+        self.plus_millis(i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// The UTC day, as `2026-01-31`.
@@ -82,6 +89,22 @@ impl From<Timestamp> for String {
     }
 }
 
+/// A length of time as people write it: a number and `s`, `m`, `h` or `d`; seconds where there is no
+/// letter.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last().filter(char::is_ascii_alphabetic);
+    let digits = unit.map_or(text, |_| &text[..text.len() - 1]);
+    let seconds: u64 = match unit {
+        None | Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 60 * 60,
+        Some('d') => 24 * 60 * 60,
+        Some(_) => return None,
+    };
+    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
+    seconds.checked_mul(number?).map(Duration::from_secs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +129,18 @@ mod tests {
             "yesterday".parse::<Timestamp>().unwrap_err().code,
             ErrorCode::InvalidTime
         );
+    }
+
+    #[test]
+    fn lengths_of_time() {
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(parse_duration(text), seconds.map(Duration::from_secs), "{text:?}");
+        };
+        check("0", Some(0));
+        check("90d", Some(90 * 86_400));
+        check("30m", Some(1800));
+        for text in ["", "d", "-1d", "+1d", "1w", "1.5h", "é", "99999999999999999d"] {
+            check(text, None);
+        }
     }
 }

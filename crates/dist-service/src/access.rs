@@ -222,9 +222,14 @@ impl Caller {
         app.visibility == Visibility::Public || self.has(Scope::Read, &app.slug)
     }
 
-    /// True where the caller may see the channel's pages, having their link.
+    /// True where the caller may know what a channel of the app offers, having its name.
+    pub(crate) fn may_follow(&self, app: &App) -> bool {
+        app.visibility != Visibility::Private || self.may_read(app)
+    }
+
+    /// True where the caller may see the channel's pages, which a tester link opens too.
     pub(crate) fn may_install(&self, app: &App, channel: &ChannelName) -> bool {
-        app.visibility != Visibility::Private || self.may_read(app) || self.opens(app, channel)
+        self.may_follow(app) || self.opens(app, channel)
     }
 
     /// Refuses whoever comes with a tester link that has ended.

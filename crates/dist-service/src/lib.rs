@@ -40,6 +40,8 @@ mod object;
 mod paging;
 mod password;
 mod people;
+#[cfg(test)]
+mod plans;
 mod preflight;
 mod projection;
 mod publish;
@@ -68,10 +70,14 @@ pub use link::NewLink;
 pub use maintenance::cleanup::CleanupOptions;
 pub use object::Download;
 pub use paging::{Page, Paging};
-pub use persist::{Clock, SystemClock};
+pub use persist::{Clock, Stats, StoreIdentity, SystemClock};
 pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
-    AppOverview, AuditFilter, DownloadCount, IconFile, InstallPage, Latest, LatestQuery, ReleaseFilter, ReleaseOrder,
+    AppDownloads, AppOverview, AppPage, AppRow, AppStorage, ArtifactRow, AuditChoices, AuditExport, AuditFilter,
+    AuditLine, AuditPage, AuditPlace, ChannelPage, ChannelStand, ComparePage, Contents, DownloadCount, Downloads,
+    Found, Health, IconFile, IndexEntry, InstallPage, LastMove, Latest, LatestQuery, ObjectsOnDisk, Offer, PastOffer,
+    PlannedRelease, PlatformContents, ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage, ReleaseRow,
+    ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
 };
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use dist_model::decide::{self, Decided, LinkIntent};
-use dist_model::{ErrorCode, ErrorCode::LinkNotFound};
-use dist_model::{Event, InstallLink, LinkId, Refusal, Scope, Slug, events};
+use dist_model::{ChannelName, ErrorCode, Event, InstallLink, LinkId, Refusal, Scope, Slug, events};
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Value, json};
 
@@ -83,7 +82,7 @@ impl Service {
             let caller = &scene.caller;
             caller.require_move(&slug, None, scene.context.now)?;
             let link = people::link(&*tx, &id)?.filter(|link| link.app_slug == slug);
-            let mut link = link.ok_or_else(|| no_such(LinkNotFound))?;
+            let mut link = link.ok_or_else(|| no_such(ErrorCode::LinkNotFound))?;
             caller.require_move(&slug, Some(&link.channel), scene.context.now)?;
             if let Some(at) = link.revoked_at {
                 let message = format!("the tester link was revoked at {at}");
@@ -103,8 +102,17 @@ impl Service {
         .await
     }
 
-    /// An app's tester links, newest first, without their secrets.
-    pub async fn links(&self, caller: &Caller, slug: &Slug, paging: &Paging) -> Result<Page<InstallLink>, Error> {
+    /// An app's tester links, or one channel's, newest first, without their secrets.
+    ///
+    /// # Errors
+    /// `channel.not_found`.
+    pub async fn links(
+        &self,
+        caller: &Caller,
+        slug: &Slug,
+        channel: Option<&ChannelName>,
+        paging: &Paging,
+    ) -> Result<Page<InstallLink>, Error> {
         caller.require(Scope::Read, Some(slug), None, self.now())?;
         let (before, before_id) = match paging.after::<2>("links")? {
             Some([at, id]) => (at, id),
@@ -113,10 +121,14 @@ impl Service {
         };
         let links = self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
+            if let Some(channel) = channel {
+                rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+            }
             let sql = select_links!(
-                "WHERE app_id = ?1 AND (created_at < ?2 OR (created_at = ?2 AND id < ?3)) ORDER BY created_at DESC, id DESC LIMIT ?4"
+                "WHERE app_id = ?1 AND (?2 IS NULL OR channel = ?2) AND (created_at < ?3 OR (created_at = ?3 AND id < ?4)) ORDER BY created_at DESC, id DESC LIMIT ?5"
             );
-            let bound = params![app.id.as_str(), &before, &before_id, paging.sql_limit()];
+            let channel = channel.map(ChannelName::as_str);
+            let bound = params![app.id.as_str(), channel, &before, &before_id, paging.sql_limit()];
             Ok::<_, Error>(tx.query_all(sql, bound, people::read_link)?)
         })?;
         Ok(Page::cut(links, paging, "links", |link| {

@@ -151,30 +151,41 @@ fn not_found() -> Refusal {
 /// Whether the caller may download `artifact`, and if so whether anybody may.
 fn may_download(tx: &dyn SqlRead, caller: &Caller, artifact: &Artifact) -> Result<Option<bool>, Error> {
     let release = rows::known_release(tx, &artifact.release_id)?;
-    let Some(app) = rows::app_by_id(tx, &artifact.app_id)? else {
-        return Ok(None);
-    };
-    if release.status == ReleaseStatus::Draft && !caller.has(Scope::Publish, &app.slug) {
-        return Ok(None);
+    match rows::app_by_id(tx, &artifact.app_id)? {
+        Some(app) => is_offered(tx, caller, &app, &release, artifact),
+        None => Ok(None),
     }
-    if !matches!(release.status, ReleaseStatus::Draft | ReleaseStatus::Published) {
+}
+
+/// The same, given the artifact's app and release.
+pub(crate) fn is_offered(
+    tx: &dyn SqlRead,
+    caller: &Caller,
+    app: &App,
+    release: &Release,
+    artifact: &Artifact,
+) -> Result<Option<bool>, Error> {
+    let is_published = match release.status {
+        ReleaseStatus::Published => true,
+        ReleaseStatus::Draft => false,
+        ReleaseStatus::Yanked | ReleaseStatus::Deleted => return Ok(None),
+    };
+    if !is_published && !caller.has(Scope::Publish, &app.slug) {
         return Ok(None);
     }
     let ipa_kept_back =
         artifact.platform == Platform::Ios && app.ios_mode == IosMode::ArtifactOnly && !app.ios_public_download;
-    let open = release.status == ReleaseStatus::Published && app.visibility != Visibility::Private && !ipa_kept_back;
-    if open || caller.has(Scope::Read, &app.slug) || is_offered_by_link(tx, caller, &app, &release)? {
-        return Ok(Some(open && app.visibility == Visibility::Public));
-    }
-    Ok(None)
+    let open = is_published && app.visibility != Visibility::Private && !ipa_kept_back;
+    let allowed = open || caller.has(Scope::Read, &app.slug) || is_offered_by_link(tx, caller, app, release)?;
+    Ok(allowed.then_some(open && app.visibility == Visibility::Public))
 }
 
-/// Whether the caller holds a tester link to a channel that offers the release.
+/// Whether the caller holds a tester link to a channel that points at the release.
 fn is_offered_by_link(tx: &dyn SqlRead, caller: &Caller, app: &App, release: &Release) -> Result<bool, Error> {
     let Principal::Link(link) = &caller.principal else {
         return Ok(false);
     };
-    if link.app_id != app.id || release.status != ReleaseStatus::Published {
+    if link.app_id != app.id {
         return Ok(false);
     }
     let channel = rows::channel(tx, &app.id, &link.channel)?;

@@ -6,8 +6,11 @@ use dist_model::{
 };
 use persist::{InlineProjection, Recorded, SqlError, SqlTx, Table, params};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{rows, schema};
+
+mod storage;
 
 /// The tables of the entities.
 pub(crate) struct Entities;
@@ -21,7 +24,7 @@ impl InlineProjection for Entities {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [Table] {
@@ -35,15 +38,26 @@ impl InlineProjection for Entities {
             Event::AppCreated(e) | Event::AppImported(e) => insert_app(tx, &e.app),
             Event::AppUpdated(e) => update_app(tx, &e, at),
             Event::ReleaseDrafted(e) => put_release(tx, &e.release),
-            Event::ArtifactAdded(e) => add_artifact(tx, &e),
+            Event::ArtifactAdded(e) => add_artifact(tx, &e, at),
             Event::ReleasePublished(events::ReleasePublished { release, artifacts })
             | Event::ReleaseImported(events::ReleaseImported { release, artifacts }) => {
                 put_release(tx, &release)?;
-                artifacts.iter().try_for_each(|artifact| put_artifact(tx, artifact))
+                for artifact in &artifacts {
+                    if put_artifact(tx, artifact)? && release.status != ReleaseStatus::Deleted {
+                        storage::refer(tx, artifact, at)?;
+                    }
+                }
+                Ok(())
             }
             Event::ReleaseYanked(e) => set_status(tx, &e, ReleaseStatus::Yanked),
-            Event::ReleaseDeleted(e) => set_status(tx, &e, ReleaseStatus::Deleted),
-            Event::ReleaseDiscarded(e) => discard(tx, &e),
+            Event::ReleaseDeleted(e) => {
+                storage::let_go(tx, &e.release_id, at)?;
+                set_status(tx, &e, ReleaseStatus::Deleted)
+            }
+            Event::ReleaseDiscarded(e) => {
+                storage::let_go(tx, &e.release_id, at)?;
+                discard(tx, &e)
+            }
             Event::ChannelPublished(e) => move_channel(tx, &e, MoveCause::Published, &actor, at),
             Event::ChannelPromoted(e) => move_channel(tx, &e, MoveCause::Promoted, &actor, at),
             Event::ChannelRolledBack(e) => move_channel(tx, &e, MoveCause::RolledBack, &actor, at),
@@ -92,7 +106,7 @@ impl InlineProjection for Audit {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [Table] {
@@ -100,40 +114,89 @@ impl InlineProjection for Audit {
     }
 
     fn apply(&self, tx: &mut dyn SqlTx, recorded: &Recorded) -> Result<(), SqlError> {
-        let sql = "INSERT INTO audit_events (id, actor, action, target_type, target_id, app_id, metadata, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let id = rows::number(recorded.position.get())?;
-        let at = Timestamp::from_millis(recorded.event.at).to_string();
+        let at = Timestamp::from_millis(recorded.event.at);
         let action = recorded.event.r#type.as_str();
+        let id = rows::number(recorded.position.get())?;
         if action == "audit.imported"
             && let Event::AuditImported(e) = decode(recorded)?
         {
             // An imported event is shown as what it was; its old id, which may repeat, goes along.
             let mut metadata = e.metadata;
             metadata.insert("imported_id".to_owned(), e.id.into());
-            let metadata = text(&metadata)?;
-            let actor = e.actor.to_string();
-            let row = params![
+            let event = AuditRow {
                 id,
-                &actor,
-                &e.action,
-                &e.target_type,
-                &e.target_id,
-                None::<&str>,
-                &metadata,
-                &at
-            ];
-            return tx.execute(sql, row).map(drop);
+                actor: &e.actor.to_string(),
+                action: &e.action,
+                target: (&e.target_type, &e.target_id),
+                app_id: None,
+                metadata: &metadata,
+                at,
+            };
+            return insert_audit(tx, &event);
         }
-        let actor = actor(recorded)?.to_string();
-        let metadata = text(&Event::shown(action, &recorded.event.data))?;
         let target = |name: &str| recorded.meta["target"][name].as_str();
-        let (kind, target_id) = (target("type").unwrap_or_default(), target("id").unwrap_or_default());
-        tx.execute(
-            sql,
-            params![id, &actor, action, kind, target_id, target("app_id"), &metadata, &at],
-        )
-        .map(drop)
+        let event = AuditRow {
+            id,
+            actor: &actor(recorded)?.to_string(),
+            action,
+            target: (target("type").unwrap_or_default(), target("id").unwrap_or_default()),
+            app_id: target("app_id"),
+            metadata: &Event::shown(action, &recorded.event.data),
+            at,
+        };
+        insert_audit(tx, &event)
     }
+}
+
+/// A row of the audit log.
+struct AuditRow<'a> {
+    id: i64,
+    actor: &'a str,
+    action: &'a str,
+    /// The type and the id.
+    target: (&'a str, &'a str),
+    app_id: Option<&'a str>,
+    metadata: &'a Map<String, Value>,
+    at: Timestamp,
+}
+
+impl AuditRow<'_> {
+    /// The release that it is about: its target, or what a channel was moved to.
+    fn release_id(&self) -> Option<&str> {
+        let (kind, id) = self.target;
+        let moved = || self.metadata.get("moved").unwrap_or(&Value::Null).get("release_id");
+        match kind {
+            "release" => Some(id),
+            "channel" => self.metadata.get("release_id").or_else(moved)?.as_str(),
+            _ => None,
+        }
+    }
+}
+
+fn insert_audit(tx: &mut dyn SqlTx, event: &AuditRow<'_>) -> Result<(), SqlError> {
+    let app_id = event.app_id.unwrap_or_default();
+    let sql = "INSERT INTO audit_kinds (app_id, actor, action, first_id, last_id, count) VALUES (?1, ?2, ?3, ?4, ?4, 1) \
+         ON CONFLICT (app_id, actor, action) DO UPDATE SET last_id = excluded.last_id, count = audit_kinds.count + 1";
+    tx.execute(sql, params![app_id, event.actor, event.action, event.id])?;
+    let at = event.at.to_string();
+    let sql = "INSERT INTO audit_days (day, first_id, last_id) VALUES (?1, ?2, ?2) ON CONFLICT (day) DO UPDATE SET last_id = excluded.last_id";
+    tx.execute(sql, params![&at[..10], event.id])?;
+    let sql = "INSERT INTO audit_events (id, actor, action, target_type, target_id, app_id, release_id, kind, created_at, metadata) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT first_id FROM audit_kinds WHERE app_id = ?8 AND actor = ?2 AND action = ?3), ?9, ?10)";
+    let ((target_type, target_id), metadata) = (event.target, text(event.metadata)?);
+    let row = params![
+        event.id,
+        event.actor,
+        event.action,
+        target_type,
+        target_id,
+        event.app_id,
+        event.release_id(),
+        app_id,
+        &at,
+        &metadata
+    ];
+    tx.execute(sql, row).map(drop)
 }
 
 pub(crate) fn decode(recorded: &Recorded) -> Result<Event, SqlError> {
@@ -219,8 +282,8 @@ fn update_app(tx: &mut dyn SqlTx, event: &events::AppUpdated, at: Timestamp) -> 
 }
 
 fn put_release(tx: &mut dyn SqlTx, release: &Release) -> Result<(), SqlError> {
-    let sql = "INSERT INTO releases (id, app_id, version, build, channel, notes, created_by, created_at, published_at, status, source, listed_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+    let sql = "INSERT INTO releases (id, app_id, version, build, channel, notes, created_by, created_at, published_at, status, source, source_commit, listed_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
          ON CONFLICT (id) DO UPDATE SET channel = excluded.channel, published_at = excluded.published_at, status = excluded.status, listed_at = excluded.listed_at";
     let published_at = release.published_at.map(|at| at.to_string());
     let created_at = release.created_at.to_string();
@@ -238,14 +301,16 @@ fn put_release(tx: &mut dyn SqlTx, release: &Release) -> Result<(), SqlError> {
             published_at.as_deref(),
             release.status.as_str(),
             &text(&release.source)?,
+            release.source.commit.as_deref(),
             published_at.as_deref().unwrap_or(&created_at),
         ],
     )
     .map(drop)
 }
 
-/// A published draft's artifacts are there already; the same one again changes nothing.
-fn put_artifact(tx: &mut dyn SqlTx, artifact: &Artifact) -> Result<(), SqlError> {
+/// Answers whether it is new: a published draft's artifacts are there already, and the same one
+/// again changes nothing.
+fn put_artifact(tx: &mut dyn SqlTx, artifact: &Artifact) -> Result<bool, SqlError> {
     let sql = "INSERT INTO artifacts (id, app_id, release_id, platform, arch, package_type, filename, content_type, size_bytes, sha256, storage_key, metadata, validation_status, icon_sha256) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (release_id, platform, arch, package_type, filename) DO NOTHING";
     tx.execute(
@@ -267,15 +332,20 @@ fn put_artifact(tx: &mut dyn SqlTx, artifact: &Artifact) -> Result<(), SqlError>
             artifact.icon().map(|icon| icon.to_string()).as_deref(),
         ],
     )
-    .map(drop)
+    .map(|inserted| inserted > 0)
 }
 
-fn add_artifact(tx: &mut dyn SqlTx, event: &events::ArtifactAdded) -> Result<(), SqlError> {
-    if let Some((replaced, _)) = &event.replaced {
+fn add_artifact(tx: &mut dyn SqlTx, event: &events::ArtifactAdded, at: Timestamp) -> Result<(), SqlError> {
+    let artifact = &event.artifact;
+    if let Some((replaced, digest)) = &event.replaced {
         let sql = "DELETE FROM artifacts WHERE release_id = ?1 AND id = ?2";
-        tx.execute(sql, params![event.artifact.release_id.as_str(), replaced.as_str()])?;
+        tx.execute(sql, params![artifact.release_id.as_str(), replaced.as_str()])?;
+        storage::unrefer(tx, artifact.app_id.as_str(), &digest.to_string(), at)?;
     }
-    put_artifact(tx, &event.artifact)
+    if put_artifact(tx, artifact)? {
+        storage::refer(tx, artifact, at)?;
+    }
+    Ok(())
 }
 
 fn set_status(tx: &mut dyn SqlTx, event: &events::ReleaseRef, status: ReleaseStatus) -> Result<(), SqlError> {

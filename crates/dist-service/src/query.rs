@@ -2,14 +2,22 @@
 
 mod apps;
 mod audit;
+mod console;
 mod icon;
 mod install;
 mod releases;
+mod tokens;
 
 pub use apps::AppOverview;
-pub(crate) use apps::{app_to_read, channel_detail};
-pub use audit::{AuditFilter, DownloadCount};
+pub(crate) use apps::{app_to_read, channel_detail, channel_details, history};
+pub use audit::{AuditChoices, AuditExport, AuditFilter, AuditLine, AuditPage, AuditPlace};
+pub use console::{
+    AppDownloads, AppPage, AppRow, AppStorage, ArtifactRow, ChannelPage, ChannelStand, ComparePage, Contents,
+    Downloads, Found, Health, LastMove, ObjectsOnDisk, PlannedRelease, PlatformContents, ReleaseDownloads, ReleasePage,
+    ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
+};
 pub use icon::IconFile;
-pub use install::{InstallPage, Latest, LatestQuery};
+pub use install::{IndexEntry, InstallPage, Latest, LatestQuery, Offer, PastOffer};
 pub(crate) use releases::release_detail;
 pub use releases::{ReleaseFilter, ReleaseOrder};
+pub use tokens::DownloadCount;

@@ -32,7 +32,7 @@ pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> Result<T
 }
 
 /// Reads a column that holds an actor.
-fn actor(row: &Row<'_>, index: usize) -> Result<dist_model::Actor, SqlError> {
+pub(crate) fn actor(row: &Row<'_>, index: usize) -> Result<dist_model::Actor, SqlError> {
     row.text(index)?.to_owned().try_into().map_err(SqlError::decode)
 }
 
@@ -58,7 +58,8 @@ select! {
     select_artifacts "id, app_id, release_id, platform, arch, package_type, filename, content_type, size_bytes, sha256, storage_key, metadata, validation_status FROM artifacts"
     select_channels "app_id, name, current_release_id, revision, policy, rollout_percent, retention_keep FROM channels"
     select_tokens "id, name, scopes, app_slug, channels, created_at, expires_at, last_used_at, revoked_at FROM tokens"
-    select_audit "id, actor, action, target_type, target_id, metadata, created_at FROM audit_events"
+    select_audit "id, actor, action, target_type, target_id, metadata, created_at, app_id, release_id FROM audit_events"
+    select_history "h.revision, h.release_id, r.version, r.build, h.previous_release_id, h.cause, h.from_channel, h.actor, h.created_at FROM channel_history h JOIN releases r ON r.id = h.release_id"
 }
 
 /// The same for apps, whose bundle ids are in a table of their own.
@@ -255,7 +256,7 @@ pub(crate) fn was_in_channel(tx: &dyn SqlRead, name: &ChannelName, release: &Rel
     Ok(tx.query_opt(sql, params, |_| Ok(()))?.is_some())
 }
 
-/// An entry of a channel's history, from the columns that `history` pages select.
+/// An entry of a channel's history.
 pub(crate) fn read_history(row: &Row<'_>) -> Result<HistoryEntry, SqlError> {
     Ok(HistoryEntry {
         revision: row.get(0)?,

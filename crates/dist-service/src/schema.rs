@@ -40,7 +40,8 @@ pub(crate) const ENTITIES: &[Table] = &[
         name: "releases",
         key: &["id"],
         side: &[],
-        // listed_at is the place in lists: when it was published, for a draft when it was made.
+        // listed_at is the place in lists: when it was published, for a draft when it was made. The
+        // commit stands in the source too; here a search finds it.
         ddl: "CREATE TABLE releases (
             id TEXT NOT NULL PRIMARY KEY,
             app_id TEXT NOT NULL,
@@ -53,17 +54,21 @@ pub(crate) const ENTITIES: &[Table] = &[
             published_at TEXT,
             status TEXT NOT NULL,
             source TEXT NOT NULL,
+            source_commit TEXT,
             listed_at TEXT NOT NULL,
             UNIQUE (app_id, version, build)
         ) WITHOUT ROWID;
-        CREATE INDEX releases_listed ON releases (app_id, listed_at, id)",
+        CREATE INDEX releases_listed ON releases (app_id, listed_at, id);
+        CREATE INDEX releases_build ON releases (app_id, build);
+        CREATE INDEX releases_commit ON releases (source_commit) WHERE source_commit IS NOT NULL",
     },
     Table {
         name: "artifacts",
         key: &["release_id", "platform", "arch", "package_type", "filename"],
         side: &[],
         // A release's artifacts lie together, in the order in which they are shown. The icon stands in
-        // the metadata too; here a cleanup finds who needs it.
+        // the metadata too; here a cleanup finds who needs it. The metadata, which is long, comes last:
+        // what stands behind it could not be read without reading through it.
         ddl: "CREATE TABLE artifacts (
             id TEXT NOT NULL,
             app_id TEXT NOT NULL,
@@ -76,11 +81,12 @@ pub(crate) const ENTITIES: &[Table] = &[
             size_bytes BIGINT NOT NULL,
             sha256 TEXT NOT NULL,
             storage_key TEXT NOT NULL,
-            metadata TEXT NOT NULL,
             validation_status TEXT NOT NULL,
             icon_sha256 TEXT,
+            metadata TEXT NOT NULL,
             PRIMARY KEY (release_id, platform, arch, package_type, filename)
         ) WITHOUT ROWID;
+        CREATE INDEX artifacts_id ON artifacts (id);
         CREATE INDEX artifacts_sha256 ON artifacts (sha256, id);
         CREATE INDEX artifacts_icon ON artifacts (icon_sha256)",
     },
@@ -115,7 +121,9 @@ pub(crate) const ENTITIES: &[Table] = &[
             actor TEXT NOT NULL,
             created_at TEXT NOT NULL,
             PRIMARY KEY (app_id, channel, revision)
-        ) WITHOUT ROWID",
+        ) WITHOUT ROWID;
+        CREATE INDEX channel_history_release ON channel_history (release_id);
+        CREATE INDEX channel_history_at ON channel_history (app_id, channel, created_at)",
     },
     Table {
         name: "tokens",
@@ -147,27 +155,87 @@ pub(crate) const ENTITIES: &[Table] = &[
             PRIMARY KEY (sha256, actor)
         ) WITHOUT ROWID",
     },
+    Table {
+        name: "app_objects",
+        key: &["sha256", "app_id"],
+        side: &[],
+        // How many artifacts of an app's releases, but for deleted ones, are made of an object.
+        ddl: "CREATE TABLE app_objects (
+            sha256 TEXT NOT NULL,
+            app_id TEXT NOT NULL,
+            size_bytes BIGINT NOT NULL,
+            artifacts BIGINT NOT NULL,
+            PRIMARY KEY (sha256, app_id)
+        ) WITHOUT ROWID",
+    },
+    Table {
+        name: "storage_days",
+        key: &["app_id", "day"],
+        side: &[],
+        // By how many bytes the objects of an app grew on a day; with an empty app_id, those of all
+        // apps, each object counted once.
+        ddl: "CREATE TABLE storage_days (
+            app_id TEXT NOT NULL,
+            day TEXT NOT NULL,
+            bytes BIGINT NOT NULL,
+            PRIMARY KEY (app_id, day)
+        ) WITHOUT ROWID",
+    },
 ];
 
-/// The table of the audit log.
-pub(crate) const AUDIT: &[Table] = &[Table {
-    name: "audit_events",
-    key: &["id"],
-    side: &[],
-    ddl: "CREATE TABLE audit_events (
+/// The tables of the audit log.
+///
+/// An event's kind is its app, actor and action. There are few kinds, so that whoever filters by any
+/// of the three picks kinds, and merges what the index has of each, newest first: a filter that
+/// finds little is as fast as one that finds much. A kind is named by its first event's id.
+pub(crate) const AUDIT: &[Table] = &[
+    Table {
+        name: "audit_events",
+        key: &["id"],
+        side: &[],
+        ddl: "CREATE TABLE audit_events (
             id BIGINT NOT NULL PRIMARY KEY,
             actor TEXT NOT NULL,
             action TEXT NOT NULL,
             target_type TEXT NOT NULL,
             target_id TEXT NOT NULL,
             app_id TEXT,
-            metadata TEXT NOT NULL,
-            created_at TEXT NOT NULL
-        );
-        CREATE INDEX audit_events_app ON audit_events (app_id, id);
-        CREATE INDEX audit_events_actor ON audit_events (actor, id);
-        CREATE INDEX audit_events_action ON audit_events (action, id)",
-}];
+            release_id TEXT,
+            kind BIGINT NOT NULL,
+            created_at TEXT NOT NULL,
+            metadata TEXT NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX audit_events_kind ON audit_events (kind, id);
+        CREATE INDEX audit_events_target ON audit_events (target_id, kind, id);
+        CREATE INDEX audit_events_release ON audit_events (release_id, id) WHERE release_id IS NOT NULL",
+    },
+    Table {
+        name: "audit_kinds",
+        key: &["app_id", "actor", "action"],
+        side: &[],
+        // app_id is empty for what belongs to no app.
+        ddl: "CREATE TABLE audit_kinds (
+            app_id TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            action TEXT NOT NULL,
+            first_id BIGINT NOT NULL,
+            last_id BIGINT NOT NULL,
+            count BIGINT NOT NULL,
+            PRIMARY KEY (app_id, actor, action)
+        ) WITHOUT ROWID",
+    },
+    Table {
+        name: "audit_days",
+        key: &["day"],
+        side: &[],
+        // Which ids a day's events have: times follow ids, but for clocks that were set back.
+        ddl: "CREATE TABLE audit_days (
+            day TEXT NOT NULL PRIMARY KEY,
+            first_id BIGINT NOT NULL,
+            last_id BIGINT NOT NULL
+        ) WITHOUT ROWID",
+    },
+];
 
 /// Side state: never replayed, and of no harm when it is lost.
 pub(crate) const SIDE_TABLES: &[&str] = &[
@@ -182,6 +250,19 @@ pub(crate) const SIDE_TABLES: &[&str] = &[
         count BIGINT NOT NULL,
         PRIMARY KEY (artifact_id, day)
     )",
+    // The same counts by release, which is what plots and lists ask for.
+    "CREATE TABLE IF NOT EXISTS release_downloads (
+        app_id TEXT NOT NULL,
+        day TEXT NOT NULL,
+        release_id TEXT NOT NULL,
+        count BIGINT NOT NULL,
+        PRIMARY KEY (app_id, day, release_id)
+    ) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS release_downloads_release ON release_downloads (release_id, count)",
+    // Stores that counted before this table was there.
+    "INSERT INTO release_downloads (app_id, day, release_id, count) \
+     SELECT a.app_id, d.day, a.release_id, SUM(d.count) FROM artifact_downloads d JOIN artifacts a ON a.id = d.artifact_id \
+     WHERE NOT EXISTS (SELECT 1 FROM release_downloads) GROUP BY a.app_id, d.day, a.release_id",
     // One row, written to see whether the database can be.
     "CREATE TABLE IF NOT EXISTS readiness (
         id BIGINT NOT NULL PRIMARY KEY,

@@ -153,6 +153,10 @@ impl Service {
                 let sql = "INSERT INTO artifact_downloads (artifact_id, day, count) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (artifact_id, day) DO UPDATE SET count = artifact_downloads.count + excluded.count";
                 tx.execute(sql, params![artifact.as_str(), day, rows::number(*count)?])?;
+                let sql = "INSERT INTO release_downloads (app_id, day, release_id, count) \
+                     SELECT app_id, ?2, release_id, ?3 FROM artifacts WHERE id = ?1 \
+                     ON CONFLICT (app_id, day, release_id) DO UPDATE SET count = release_downloads.count + excluded.count";
+                tx.execute(sql, params![artifact.as_str(), day, rows::number(*count)?])?;
             }
             let events = strangers.into_iter().map(|((address, minute), count)| {
                 let address = address.map_or_else(|| "many others".to_owned(), |address| address.to_string());

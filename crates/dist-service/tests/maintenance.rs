@@ -441,7 +441,7 @@ async fn tables_of_another_version_are_made_again_when_asked_for() {
     rusqlite::Connection::open(folder.join("dist.db"))
         .unwrap()
         .execute_batch(
-            "UPDATE persist_head SET projections = replace(projections, 'entities@2', 'entities@1');
+            "UPDATE persist_head SET projections = replace(projections, 'entities@3', 'entities@2');
              DROP INDEX artifacts_icon;
              ALTER TABLE artifacts DROP COLUMN icon_sha256;",
         )

@@ -6,8 +6,10 @@ mod common;
 use std::collections::BTreeMap;
 
 use dist_model::decide::{LinkIntent, UserIntent};
-use dist_model::{ErrorCode, Role, Roles, Scope, Session, UserChanges};
-use dist_service::{Admission, AuditFilter, Caller, Error, Identity, NewSession, Paging, Principal, Visit};
+use dist_model::{AppChanges, ErrorCode, Role, Roles, Scope, Session, UserChanges};
+use dist_service::{
+    Admission, AuditFilter, Caller, Error, Identity, LatestQuery, NewSession, Paging, Principal, Visit,
+};
 
 use common::{World, local};
 
@@ -98,7 +100,7 @@ async fn a_cookie_is_good_until_its_session_ends() {
     assert!(world.service.session_of(&signed_in.secret).await.unwrap().is_none());
     let refused = world
         .service
-        .create_app(&me, "acme".parse().unwrap(), Default::default(), None)
+        .create_app(&me, "acme".parse().unwrap(), AppChanges::default(), None)
         .await;
     assert_eq!(code(refused), ErrorCode::AuthSessionEnded);
 }
@@ -213,7 +215,7 @@ async fn roles_bound_what_people_do() {
     for slug in ["acme", "other"] {
         world
             .service
-            .create_app(&local(), slug.parse().unwrap(), Default::default(), None)
+            .create_app(&local(), slug.parse().unwrap(), AppChanges::default(), None)
             .await
             .unwrap();
     }
@@ -223,7 +225,7 @@ async fn roles_bound_what_people_do() {
     let make = async |caller: &Caller, slug: &str| {
         let made = world
             .service
-            .create_app(caller, slug.parse().unwrap(), Default::default(), None)
+            .create_app(caller, slug.parse().unwrap(), AppChanges::default(), None)
             .await;
         made.map_err(|error| error.refusal().code)
     };
@@ -235,7 +237,7 @@ async fn roles_bound_what_people_do() {
             name: format!("ci-{app}"),
             scopes: dist_model::Scopes([Scope::Publish].into()),
             app_slug: Some(app.parse().unwrap()),
-            channels: Default::default(),
+            channels: std::collections::BTreeSet::new(),
             expires_at: None,
         };
         world.service.create_token(&local(), intent, None).await.unwrap().token
@@ -247,7 +249,7 @@ async fn roles_bound_what_people_do() {
     );
     assert_eq!(
         world.service.tokens(&manager, &Paging::default()).await.unwrap().items,
-        [own.clone()]
+        std::slice::from_ref(&own)
     );
     assert_eq!(
         code(world.service.revoke_token(&manager, &others.id).await),
@@ -283,7 +285,7 @@ async fn who_loses_a_role_loses_it_at_once() {
     // The caller still holds what it was when its request began.
     let refused = world
         .service
-        .create_app(&other, "acme".parse().unwrap(), Default::default(), None)
+        .create_app(&other, "acme".parse().unwrap(), AppChanges::default(), None)
         .await;
     assert_eq!(code(refused), ErrorCode::AuthRole);
     let own = &admin.person().unwrap().user.id;
@@ -335,9 +337,9 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let world = World::new();
     world.publish("1.0.0", Some("beta"), "one").await.unwrap();
     world.publish("1.1.0", Some("stable"), "two").await.unwrap();
-    let private = dist_model::AppChanges {
+    let private = AppChanges {
         visibility: Some(dist_model::Visibility::Private),
-        ..Default::default()
+        ..AppChanges::default()
     };
     let slug = "acme".parse().unwrap();
     world.service.update_app(&local(), &slug, private).await.unwrap();
@@ -376,7 +378,11 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let secret = made.secret.unwrap();
     let tester = Caller::new(world.service.link_of(&secret).await.unwrap().unwrap());
     let page = world.service.install(&tester, &slug, &beta).await.unwrap();
-    let artifact = page.release.unwrap().artifacts.remove(0);
+    let artifact = page.offer.release.unwrap().artifacts.remove(0);
+    assert!(page.downloads.contains(&artifact.id));
+    let query = LatestQuery::default();
+    let latest = world.service.latest(&tester, &slug, &beta, &query);
+    assert_eq!(code(latest.await), ErrorCode::AppNotFound);
     world
         .service
         .download(&tester, &artifact.sha256, Some(&artifact.id))
@@ -392,6 +398,7 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
         .install(&local(), &slug, &stable)
         .await
         .unwrap()
+        .offer
         .release
         .unwrap()
         .artifacts
@@ -409,7 +416,7 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     assert_eq!(
         world
             .service
-            .links(&local(), &slug, &Paging::default())
+            .links(&local(), &slug, Some(&beta), &Paging::default())
             .await
             .unwrap()
             .items

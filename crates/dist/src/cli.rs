@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{app, audit, channel, ci, config, inspect, reference, release, store, token};
+use crate::commands::{app, audit, channel, ci, config, inspect, link, reference, release, store, token};
 use crate::settings::Connection;
 
 /// Publish builds, move channels, and look after a store
@@ -63,6 +63,8 @@ pub enum StateCommand {
     Channel(On<ChannelCommand>),
     /// Apps and their settings
     App(On<AppCommand>),
+    /// Links that let testers install from a channel of a private app
+    Link(On<LinkCommand>),
     /// Credentials for programs
     Token(On<TokenCommand>),
     /// Who did what, and when
@@ -81,6 +83,7 @@ impl StateCommand {
             Self::Release(on) => &on.connection,
             Self::Channel(on) => &on.connection,
             Self::App(on) => &on.connection,
+            Self::Link(on) => &on.connection,
             Self::Token(on) => &on.connection,
             Self::Audit(on) => &on.connection,
             Self::Store(on) => &on.connection,
@@ -139,6 +142,17 @@ pub enum AppCommand {
     Create(app::Create),
     /// Change an app's settings
     Set(app::Set),
+}
+
+/// `dist link`.
+#[derive(Subcommand, Debug)]
+pub enum LinkCommand {
+    /// Make a tester link and show its address, once
+    Create(link::Create),
+    /// List the tester links of an app
+    List(link::List),
+    /// End a tester link
+    Revoke(link::Revoke),
 }
 
 /// `dist token`.

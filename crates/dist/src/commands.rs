@@ -6,6 +6,7 @@ pub mod channel;
 pub mod ci;
 pub mod config;
 pub mod inspect;
+pub mod link;
 pub mod reference;
 pub mod release;
 pub mod server;
@@ -19,8 +20,8 @@ use dist_model::{ErrorCode, Refusal};
 use serde::Serialize;
 
 use crate::cli::{
-    AppCommand, AuditCommand, ChannelCommand, CiCommand, Command, ConfigCommand, ReleaseCommand, ServerCommand,
-    StateCommand, StoreCommand, TokenCommand,
+    AppCommand, AuditCommand, ChannelCommand, CiCommand, Command, ConfigCommand, LinkCommand, ReleaseCommand,
+    ServerCommand, StateCommand, StoreCommand, TokenCommand,
 };
 use crate::printer::Printer;
 use crate::session::{Session, usage};
@@ -98,6 +99,11 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
             AppCommand::Show(args) => app::show(args, session).await,
             AppCommand::Create(args) => app::create(args, session).await,
             AppCommand::Set(args) => app::set(args, session).await,
+        },
+        StateCommand::Link(on) => match on.command {
+            LinkCommand::Create(args) => link::create(args, session).await,
+            LinkCommand::List(args) => link::list(args, session).await,
+            LinkCommand::Revoke(args) => link::revoke(args, session).await,
         },
         StateCommand::Token(on) => match on.command {
             TokenCommand::Create(args) => token::create(args, session).await,

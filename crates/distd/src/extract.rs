@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use bytes::{Bytes, BytesMut};
+use dist_api::LINK_PARAMETER;
 use dist_model::{ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Slug, Timestamp};
 use dist_service::{Caller, Denied, Idempotency, Paging, Principal};
 use http::request::Parts;
@@ -80,7 +81,9 @@ async fn credential(parts: &Parts, site: &Site) -> Result<Principal, Denied> {
 
 /// The secret of a tester link in a query.
 pub(crate) fn link_secret(query: Option<&str>) -> Option<&str> {
-    query?.split('&').find_map(|pair| pair.strip_prefix("link="))
+    query?
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(LINK_PARAMETER)?.strip_prefix('='))
 }
 
 /// The path's variable segments, each as what it must be.

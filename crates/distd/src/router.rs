@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dist_model::{ErrorCode, Refusal};
@@ -15,7 +15,7 @@ use utoipa::openapi::{OpenApi, PathItem};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{apps, audit, channels, latest, objects, releases, store, tokens, uploads};
+use crate::api::{apps, audit, channels, latest, links, objects, releases, store, tokens, uploads};
 use crate::error::ApiError;
 use crate::state::Site;
 use crate::web::assets;
@@ -83,6 +83,9 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(objects::head))
         .routes(routes!(objects::upload))
         .merge(tus)
+        .routes(routes!(links::of_app))
+        .routes(routes!(links::of_channel, links::create))
+        .routes(routes!(links::revoke))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(audit::list))
@@ -120,6 +123,7 @@ pub(crate) fn router(site: Arc<Site>, with_metrics: bool) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(as_pages)
+        .layer(from_fn(install::refusals_as_pages))
         .layer(observe)
         .with_state(site)
 }

@@ -13,6 +13,7 @@ use crate::api::uploads::Uploads;
 use crate::config::{Config, Limits};
 use crate::connection::Connections;
 use crate::error::{ApiError, chain};
+use crate::install::Memos;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::oidc::Provider;
@@ -37,6 +38,7 @@ pub(crate) struct Site {
     pub metrics: Metrics,
     pub uploads: Uploads,
     pub request_ids: RequestIds,
+    pub memos: Memos,
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -65,6 +67,7 @@ impl Site {
             metrics: Metrics::new(service.clone(), connections),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
+            memos: Memos::default(),
             ready: Mutex::new(None),
             service,
         })

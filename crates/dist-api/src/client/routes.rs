@@ -2,7 +2,7 @@
 
 use dist_model::{
     App, AppChanges, AuditEvent, BackupReport, ChannelChanges, ChannelName, CleanupReport, Digest, HistoryEntry,
-    Refusal, Release, Slug, Token, TokenId, VerifyReport,
+    InstallLink, LinkId, Refusal, Release, Slug, Token, TokenId, VerifyReport,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -11,8 +11,9 @@ use reqwest::header::CONTENT_LENGTH;
 use super::{Call, Client, Fault};
 use crate::manifest::Manifest;
 use crate::{
-    AppCreate, AppDetail, AuditQuery, BackupRequest, ChannelView, CleanupRequest, DraftPublish, MoveResult, Page,
-    Paging, Promote, PublishResult, ReleaseQuery, ReleaseView, Rollback, TokenCreate, TokenCreated, Yank, YankResult,
+    AppCreate, AppDetail, AuditQuery, BackupRequest, ChannelView, CleanupRequest, DraftPublish, LinkCreate,
+    LinkCreated, MoveResult, Page, Paging, Promote, PublishResult, ReleaseQuery, ReleaseView, Rollback, TokenCreate,
+    TokenCreated, Yank, YankResult,
 };
 
 /// Everything but what RFC 3986 calls unreserved.
@@ -165,6 +166,36 @@ impl Client {
     ) -> Result<MoveResult, Refusal> {
         let path = format!("{}/rollback", channel_path(slug, channel));
         self.json(&Call::post(path, &Rollback {}, key)?.if_match(if_current))
+            .await
+    }
+
+    /// `GET …/links`, or with a channel `GET …/channels/{name}/links`, the newest first.
+    pub async fn links(
+        &self,
+        slug: &Slug,
+        channel: Option<&ChannelName>,
+        paging: &Paging,
+    ) -> Result<Page<InstallLink>, Refusal> {
+        let of = channel.map_or_else(|| app_path(slug), |channel| channel_path(slug, channel));
+        self.json(&Call::get(format!("{of}/links")).with_query(paging)?).await
+    }
+
+    /// `POST …/channels/{name}/links`.
+    pub async fn create_link(
+        &self,
+        slug: &Slug,
+        channel: &ChannelName,
+        request: &LinkCreate,
+        key: &str,
+    ) -> Result<LinkCreated, Refusal> {
+        let path = format!("{}/links", channel_path(slug, channel));
+        self.json(&Call::post(path, request, key)?).await
+    }
+
+    /// `DELETE …/links/{id}`.
+    pub async fn revoke_link(&self, slug: &Slug, id: &LinkId) -> Result<InstallLink, Refusal> {
+        let id = utf8_percent_encode(id.as_str(), SEGMENT);
+        self.json(&Call::new(Method::DELETE, format!("{}/links/{id}", app_path(slug))))
             .await
     }
 

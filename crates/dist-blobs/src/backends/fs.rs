@@ -107,6 +107,12 @@ impl FsStore {
         }
     }
 
+    /// How many bytes of the file system that the objects are on are free for us.
+    pub fn free_bytes(&self) -> Result<u64, BlobError> {
+        let stat = rustix::fs::fstatvfs(&self.backend.folders.objects).map_err(BlobError::io("stat", "objects"))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// The names under `objects/` that are no object's: something that a person put there. They are
     /// never touched.
     pub fn foreign_names(&self) -> Result<Vec<OsString>, BlobError> {

@@ -76,6 +76,9 @@ fn parts(file: &Path, parser: &str) -> Vec<Vec<u8>> {
     let endings: &[&str] = match parser {
         "plist" => &[".plist"],
         "xml" => &[".xml", ".nuspec"],
+        "icns" => &[".icns"],
+        "ico" => &[".ico"],
+        "car" => &[".car"],
         "cms" | "x509" => &[".RSA", ".DSA", ".EC", ".p7x", ".p7s", ".mobileprovision"],
         _ => &[".png", ".webp"],
     };

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use dist_model::decide::{Decided, Lineage, retire};
 use dist_model::{
-    AppId, CleanupReport, Digest, Event, ReleaseId, RemovedObject, RetiredRelease, Scope, Slug, Timestamp, events,
+    AppId, ChannelName, CleanupReport, Digest, Event, ReleaseId, RemovedObject, RetiredRelease, Scope, Slug, Timestamp,
+    events,
 };
-use persist::{SqlRead, SqlReadExt as _, SqlTx, params};
+use persist::{SqlError, SqlRead, SqlReadExt as _, SqlTx, params};
 use serde_json::Value;
 
 use crate::idempotency::Receipted;
@@ -164,36 +165,13 @@ impl Service {
 
 /// The releases that retention lets go now.
 fn retired(tx: &dyn SqlRead) -> Result<Vec<RetiredRelease>, Error> {
-    let sql = "SELECT c.app_id, c.name, c.retention_keep FROM channels c WHERE EXISTS \
-         (SELECT 1 FROM channels k WHERE k.app_id = c.app_id AND k.retention_keep > 0) ORDER BY c.app_id, c.name";
-    let channels = tx.query_all(sql, &[], |row| {
-        Ok((
-            rows::parsed::<AppId>(row, 0)?,
-            row.get::<String>(1)?,
-            row.get::<u32>(2)?,
-        ))
+    let sql = "SELECT DISTINCT a.id, a.slug FROM channels c JOIN apps a ON a.id = c.app_id WHERE c.retention_keep > 0 ORDER BY a.id";
+    let apps = tx.query_all(sql, &[], |row| {
+        Ok((rows::parsed::<AppId>(row, 0)?, rows::parsed::<Slug>(row, 1)?))
     })?;
-    let mut by_app: BTreeMap<AppId, Vec<Lineage>> = BTreeMap::new();
-    for (app, name, keep) in channels {
-        let sql = "SELECT h.release_id, r.status FROM channel_history h JOIN releases r ON r.id = h.release_id \
-             WHERE h.app_id = ?1 AND h.channel = ?2 GROUP BY h.release_id, r.status ORDER BY MAX(h.revision) DESC";
-        let releases = tx.query_all(sql, params![app.as_str(), &name], |row| {
-            Ok((rows::parsed(row, 0)?, rows::parsed(row, 1)?))
-        })?;
-        by_app.entry(app).or_default().push(Lineage { keep, releases });
-    }
     let mut retired = Vec::new();
-    for (app, lineages) in by_app {
-        let sql = "SELECT current_release_id FROM channels WHERE app_id = ?1 AND current_release_id IS NOT NULL";
-        let in_use: BTreeSet<ReleaseId> = tx
-            .query_all(sql, params![app.as_str()], |row| rows::parsed(row, 0))?
-            .into_iter()
-            .collect();
-        let slug: Option<Slug> = tx.query_opt("SELECT slug FROM apps WHERE id = ?1", params![app.as_str()], |row| {
-            rows::parsed(row, 0)
-        })?;
-        let slug = slug.ok_or_else(|| Error::Broken(format!("the app {app} has channels and is not there")))?;
-        for id in retire(&lineages, &in_use) {
+    for (app, slug) in apps {
+        for id in letting_go(tx, &app)?.0 {
             let release = rows::known_release(tx, &id)?;
             retired.push(RetiredRelease {
                 app: slug.clone(),
@@ -206,8 +184,35 @@ fn retired(tx: &dyn SqlRead) -> Result<Vec<RetiredRelease>, Error> {
     Ok(retired)
 }
 
+/// The releases of an app that retention lets go now, and the lineages of its channels, by name.
+pub(crate) fn letting_go(
+    tx: &dyn SqlRead,
+    app: &AppId,
+) -> Result<(BTreeSet<ReleaseId>, BTreeMap<ChannelName, Lineage>), SqlError> {
+    let sql = "SELECT name, retention_keep, current_release_id FROM channels WHERE app_id = ?1";
+    let channels = tx.query_all(sql, params![app.as_str()], |row| {
+        Ok((
+            rows::parsed::<ChannelName>(row, 0)?,
+            row.get(1)?,
+            rows::parsed_opt(row, 2)?,
+        ))
+    })?;
+    let (mut lineages, mut in_use) = (BTreeMap::new(), BTreeSet::new());
+    for (name, keep, current) in channels {
+        let sql = "SELECT h.release_id, r.status FROM channel_history h JOIN releases r ON r.id = h.release_id \
+             WHERE h.app_id = ?1 AND h.channel = ?2 GROUP BY h.release_id, r.status ORDER BY MAX(h.revision) DESC";
+        let releases = tx.query_all(sql, params![app.as_str(), name.as_str()], |row| {
+            Ok((rows::parsed(row, 0)?, rows::parsed(row, 1)?))
+        })?;
+        lineages.insert(name, Lineage { keep, releases });
+        in_use.extend(current);
+    }
+    let all: Vec<Lineage> = lineages.values().cloned().collect();
+    Ok((retire(&all, &in_use), lineages))
+}
+
 /// Whether anything but the releases in `going` refers to the object.
-fn is_referenced(tx: &dyn SqlRead, digest: &Digest, going: &BTreeSet<String>) -> Result<bool, Error> {
+pub(crate) fn is_referenced(tx: &dyn SqlRead, digest: &Digest, going: &BTreeSet<String>) -> Result<bool, Error> {
     let sql = "SELECT a.release_id FROM artifacts a JOIN releases r ON r.id = a.release_id WHERE (a.sha256 = ?1 OR a.icon_sha256 = ?1) AND r.status <> 'deleted'";
     let releases = tx.query_all(sql, params![&digest.to_string()], |row| row.get::<String>(0))?;
     Ok(releases.iter().any(|release| !going.contains(release)))

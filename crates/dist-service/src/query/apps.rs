@@ -75,24 +75,35 @@ impl Service {
         channel: &ChannelName,
         paging: &Paging,
     ) -> Result<Page<HistoryEntry>, Error> {
-        let before = match paging.after::<1>("history")? {
-            Some([revision]) => revision.parse().unwrap_or(0),
-            None => i64::MAX,
-        };
-        let entries = self.read(|tx| {
+        self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
             if rows::channel(tx, &app.id, channel)?.is_none() {
                 return Err(no_such_channel(slug, channel).into());
             }
-            let sql = "SELECT h.revision, h.release_id, r.version, r.build, h.previous_release_id, h.cause, h.from_channel, h.actor, h.created_at \
-                 FROM channel_history h JOIN releases r ON r.id = h.release_id \
-                 WHERE h.app_id = ?1 AND h.channel = ?2 AND h.revision < ?3 ORDER BY h.revision DESC LIMIT ?4";
-            Ok::<_, Error>(tx.query_all(sql, params![app.id.as_str(), channel.as_str(), before, paging.sql_limit()], rows::read_history)?)
-        })?;
-        Ok(Page::cut(entries, paging, "history", |entry| {
-            [entry.revision.to_string()]
-        }))
+            history(tx, &app, channel, paging)
+        })
     }
+}
+
+/// A page of a channel's moves, newest first.
+pub(crate) fn history(
+    tx: &dyn SqlRead,
+    app: &App,
+    channel: &ChannelName,
+    paging: &Paging,
+) -> Result<Page<HistoryEntry>, Error> {
+    let before = match paging.after::<1>("history")? {
+        Some([revision]) => revision.parse().unwrap_or(0),
+        None => i64::MAX,
+    };
+    let sql = rows::select_history!(
+        "WHERE h.app_id = ?1 AND h.channel = ?2 AND h.revision < ?3 ORDER BY h.revision DESC LIMIT ?4"
+    );
+    let bound = params![app.id.as_str(), channel.as_str(), before, paging.sql_limit()];
+    let entries = tx.query_all(sql, bound, rows::read_history)?;
+    Ok(Page::cut(entries, paging, "history", |entry| {
+        [entry.revision.to_string()]
+    }))
 }
 
 /// The app, if the caller may read it; otherwise the answer is that of one that is not there.
@@ -101,7 +112,7 @@ pub(crate) fn app_to_read(tx: &dyn SqlRead, caller: &Caller, slug: &Slug) -> Res
     app.ok_or_else(|| no_such_app(slug).into())
 }
 
-fn channel_details(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelDetail>, Error> {
+pub(crate) fn channel_details(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelDetail>, Error> {
     let channels = tx.query_all(
         rows::select_channels!("WHERE app_id = ?1 ORDER BY name"),
         params![app.id.as_str()],

@@ -44,8 +44,8 @@ impl Service {
         channel: &ChannelName,
         digest: &Digest,
     ) -> Result<IconFile, Error> {
-        let page = self.install(caller, slug, channel).await?;
-        let mut icons = page
+        let offer = self.offer(caller, slug, channel).await?;
+        let mut icons = offer
             .release
             .iter()
             .flat_map(|release| &release.artifacts)
@@ -53,7 +53,7 @@ impl Service {
         if !icons.any(|icon| icon == *digest) {
             return Err(no_such_icon(digest).into());
         }
-        self.open_icon(digest, page.app.visibility)
+        self.open_icon(digest, offer.app.visibility)
     }
 
     fn open_icon(&self, digest: &Digest, visibility: Visibility) -> Result<IconFile, Error> {

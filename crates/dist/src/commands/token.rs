@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use dist_api::TokenCreate;
-use dist_model::{ChannelName, Refusal, Scope, Slug, Timestamp, Token, TokenId};
+use dist_model::{ChannelName, Refusal, Scope, Slug, Timestamp, TokenId, parse_duration};
 use dist_service::{Clock as _, SystemClock};
 
 use super::{DONE, Outcome, PagingFlags, either, show_page};
-use crate::commands::store::duration;
 use crate::session::{Once, Session, usage};
 use crate::text::{list as joined, or_dash};
 
@@ -101,7 +100,7 @@ pub async fn list(args: List, session: &Session) -> Outcome {
                 joined(&token.scopes.0),
                 or_dash(token.app_slug.as_ref()),
                 joined(&token.channels),
-                state(token, now),
+                state(token.revoked_at, token.expires_at, now),
                 or_dash(token.last_used_at.as_ref()),
                 token.id.to_string(),
             ]
@@ -120,12 +119,14 @@ pub async fn revoke(args: Revoke, session: &Session) -> Outcome {
     Ok(DONE)
 }
 
-fn now() -> Timestamp {
+/// The time by this machine's clock.
+pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(SystemClock.now_ms())
 }
 
-fn state(token: &Token, now: Timestamp) -> String {
-    match (token.revoked_at, token.expires_at) {
+/// How what can be revoked and may expire stands `now`.
+pub(super) fn state(revoked_at: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) -> String {
+    match (revoked_at, expires_at) {
         (Some(at), _) => format!("revoked {}", at.day()),
         (None, Some(at)) if at <= now => format!("expired {}", at.day()),
         (None, Some(at)) => format!("until {}", at.day()),
@@ -135,9 +136,8 @@ fn state(token: &Token, now: Timestamp) -> String {
 
 /// A time, or how long from `now`.
 fn expiry(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
-    if let Ok(length) = duration(text) {
-        let millis = i64::try_from(length.as_millis()).unwrap_or(i64::MAX);
-        return Ok(now.plus_millis(millis));
+    if let Some(length) = parse_duration(text) {
+        return Ok(now.plus(length));
     }
     text.parse().map_err(|_| {
         usage(format!(

@@ -1,7 +1,7 @@
 //! What only reads.
 
 use dist_api::{AppDetail, AuditQuery, ChannelView, Order, Page, Paging, ReleaseQuery, ReleaseView};
-use dist_model::{App, AuditEvent, Build, ChannelName, HistoryEntry, Refusal, Slug, Token, VerifyReport};
+use dist_model::{App, AuditEvent, Build, ChannelName, HistoryEntry, InstallLink, Refusal, Slug, Token, VerifyReport};
 use dist_service::{AuditFilter, ReleaseFilter, ReleaseOrder, Selector};
 
 use super::Target;
@@ -137,6 +137,23 @@ impl Target {
         }
     }
 
+    /// The tester links of an app, or of one of its channels.
+    pub async fn links(
+        &self,
+        slug: &Slug,
+        channel: Option<&ChannelName>,
+        paging: &Paging,
+    ) -> Result<Page<InstallLink>, Refusal> {
+        match self {
+            Self::Remote { client, .. } => client.links(slug, channel, paging).await,
+            Self::Local(local) => {
+                let paging = service_paging(paging);
+                let page = local.service.links(&local.caller, slug, channel, &paging).await;
+                page.map(wire_page).map_err(refusal)
+            }
+        }
+    }
+
     /// The tokens.
     pub async fn tokens(&self, paging: &Paging) -> Result<Page<Token>, Refusal> {
         match self {
@@ -159,6 +176,7 @@ impl Target {
                     action: query.action.clone(),
                     since: query.since,
                     until: query.until,
+                    ..AuditFilter::default()
                 };
                 let paging = service_paging(paging);
                 let page = local.service.audit(&local.caller, &filter, &paging).await;

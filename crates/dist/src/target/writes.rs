@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use dist_api::manifest::{ArtifactEntry, Manifest};
 use dist_api::{
-    AppCreate, ChannelView, CleanupRequest, DraftPublish, MoveResult, Promote, PublishResult, TokenCreate,
-    TokenCreated, Yank, YankResult,
+    AppCreate, ChannelView, CleanupRequest, DraftPublish, LinkCreate, LinkCreated, MoveResult, Promote, PublishResult,
+    TokenCreate, TokenCreated, Yank, YankResult,
 };
 use dist_model::decide::{DraftIntent, TokenIntent};
 use dist_model::{
-    App, AppChanges, BackupReport, Build, ChannelChanges, ChannelName, CleanupReport, ErrorCode, Refusal, Release,
-    Scopes, Slug, Token, TokenId,
+    App, AppChanges, BackupReport, Build, ChannelChanges, ChannelName, CleanupReport, ErrorCode, InstallLink, LinkId,
+    Refusal, Release, Scopes, Slug, Token, TokenId,
 };
 use dist_service::{ArtifactRequest, CleanupOptions, PromoteFrom, PublishRequest, Selector};
 
@@ -168,6 +168,37 @@ impl Target {
             Self::Local(local) => {
                 let changed = local.service.update_app(&local.caller, slug, changes.clone());
                 changed.await.map_err(refusal)
+            }
+        }
+    }
+
+    /// Makes a tester link. A folder does not know where it is served, so that the address of one made
+    /// there is a path.
+    pub async fn create_link(
+        &self,
+        slug: &Slug,
+        channel: &ChannelName,
+        request: &LinkCreate,
+    ) -> Result<LinkCreated, Refusal> {
+        match self {
+            Self::Remote { client, key } => client.create_link(slug, channel, request, key).await,
+            Self::Local(local) => {
+                let once = local.once("create_link", &(slug, channel, request))?;
+                let intent = request.clone().intent(channel.clone(), local.service.now())?;
+                let made = local.service.create_link(&local.caller, slug, intent, once).await;
+                let made = made.map_err(refusal)?;
+                Ok(LinkCreated::new(made.link, made.secret.as_deref(), &local.links))
+            }
+        }
+    }
+
+    /// Ends a tester link.
+    pub async fn revoke_link(&self, slug: &Slug, id: &LinkId) -> Result<InstallLink, Refusal> {
+        match self {
+            Self::Remote { client, .. } => client.revoke_link(slug, id).await,
+            Self::Local(local) => {
+                let revoked = local.service.revoke_link(&local.caller, slug, id).await;
+                revoked.map_err(refusal)
             }
         }
     }

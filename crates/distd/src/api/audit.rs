@@ -28,6 +28,7 @@ pub(crate) async fn list(
         action: query.action,
         since: query.since,
         until: query.until,
+        ..AuditFilter::default()
     };
     Ok(page(site.service.audit(&caller, &filter, &paging(part)).await?))
 }

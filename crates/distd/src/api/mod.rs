@@ -4,6 +4,7 @@ pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod channels;
 pub(crate) mod latest;
+pub(crate) mod links;
 pub(crate) mod objects;
 pub(crate) mod releases;
 pub(crate) mod store;

@@ -1,12 +1,15 @@
 //! All apps, and what each channel of theirs points at.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use dist_api::Paging;
-use dist_model::{App, Artifact, ChannelDetail, ReleaseDetail, ReleaseStatus, Timestamp, ValidationStatus, Visibility};
+use dist_model::{
+    App, Artifact, ChannelDetail, Release, ReleaseDetail, ReleaseStatus, Timestamp, ValidationStatus, Visibility,
+};
 use dist_service::ReleaseFilter;
 
 use super::Visit;
@@ -39,7 +42,7 @@ struct AppRow {
 /// A channel and what it points at.
 struct Pointer {
     channel: String,
-    label: Option<String>,
+    current: Option<Release>,
     moved_at: Option<Timestamp>,
 }
 
@@ -49,7 +52,7 @@ struct Newest {
     label: String,
     files: String,
     published_at: Option<Timestamp>,
-    platforms: Vec<&'static str>,
+    platforms: String,
     validation: ValidationStatus,
 }
 
@@ -71,7 +74,7 @@ impl Pointer {
     fn new(detail: ChannelDetail) -> Self {
         Self {
             channel: detail.channel.name.to_string(),
-            label: detail.current.map(|release| release.label()),
+            current: detail.current,
             moved_at: detail.moved_at,
         }
     }
@@ -79,15 +82,14 @@ impl Pointer {
 
 impl Newest {
     fn new(detail: &ReleaseDetail) -> Self {
-        let mut platforms: Vec<_> = detail.artifacts.iter().map(|artifact| artifact.platform).collect();
-        platforms.sort_unstable();
-        platforms.dedup();
+        let platforms: BTreeSet<_> = detail.artifacts.iter().map(|artifact| artifact.platform).collect();
+        let platforms: Vec<_> = platforms.into_iter().map(text::platform).collect();
         Self {
             id: detail.release.id.to_string(),
             label: detail.release.label(),
             files: text::count(detail.artifacts.len() as u64, "file"),
             published_at: detail.release.published_at,
-            platforms: platforms.into_iter().map(text::platform).collect(),
+            platforms: platforms.join(", "),
             validation: worst(&detail.artifacts),
         }
     }

@@ -251,3 +251,53 @@ fn is_page(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    /// Every part of `macros.html`, given what breaks out of markup where it is not escaped.
+    #[derive(Template)]
+    #[template(
+        ext = "html",
+        source = r#"{% import "console/macros.html" as ui %}
+{% call ui::chip("passed") %}{% endcall %}
+{% call ui::tag(hostile) %}{% endcall %}
+{% call ui::copy(hostile, "the link") %}{% endcall %}
+{% call ui::digest(hostile) %}{% endcall %}
+{% call ui::command(hostile) %}{% endcall %}
+{% call ui::empty(hostile) %}<p>Next.</p>{% endcall %}
+{% call ui::flash("failed", hostile) %}{% endcall %}
+{% call ui::stat("Files", hostile, "") %}{% endcall %}
+{% call ui::stat("Files", 3, "in all") %}{% endcall %}
+{% call ui::finding("warning", "a.b", hostile, "") %}{% endcall %}
+{% call ui::field("Name", "name", hostile, "", hostile) %}{% endcall %}
+{% call ui::field("Name", "name", "", "A hint", "") %}{% endcall %}
+{% call ui::pager(cursor) %}{% endcall %}"#
+    )]
+    struct Parts {
+        hostile: &'static str,
+        cursor: Option<String>,
+    }
+
+    #[test]
+    fn parts_escape_what_they_are_given() {
+        let parts = Parts {
+            hostile: "\"'><script>",
+            cursor: Some("a&b=c".to_owned()),
+        };
+        let text = parts.render().unwrap();
+        assert!(!text.contains("<script>") && !text.contains("\"'"), "{text}");
+        assert_eq!(text.matches("&#34;&#39;&#62;&#60;script&#62;").count(), 13, "{text}");
+        for part in [
+            "role=\"alert\"",
+            "class=\"chip chip-passed\"",
+            "aria-invalid=\"true\" aria-describedby=\"name-error\"",
+            "aria-describedby=\"name-hint\"",
+            "?cursor=a%26b%3Dc",
+            "<small>in all</small>",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

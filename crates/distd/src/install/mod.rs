@@ -1,6 +1,19 @@
 //! The pages through which people install: the index, a channel's page, and what an iPhone needs.
 
+mod commands;
+mod index;
+mod kind;
+mod known;
+mod memo;
+mod notes;
 mod page;
+mod platforms;
+mod plist;
+mod qr;
+mod refusal;
+mod section;
+mod text;
+mod urls;
 mod visitor;
 
 use std::sync::Arc;
@@ -8,61 +21,35 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dist_api::Paging;
-use dist_model::{ChannelName, ErrorCode, IosMode, Platform, Refusal, Slug};
-use http::{HeaderMap, header};
+use dist_model::{ChannelName, ErrorCode, IosMode, Refusal, Slug};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use self::page::{AppEntry, ErrorPage, IndexPage, InstallPage, PlistPage, html};
+use self::index::IndexPage;
+pub(crate) use self::page::Memos;
+use self::page::{InstallPage, html_with_preview};
+use self::plist::PlistPage;
+pub(crate) use self::refusal::{PageError, refusals_as_pages};
+use self::section::Scene;
+use self::urls::Urls;
 use self::visitor::Visitor;
 use crate::error::{ApiError, Result};
 use crate::extract::{Identity, Query, Segments, paging};
 use crate::state::Site;
 
-/// A refusal as a page for people.
-pub(crate) struct PageError(ApiError);
+const ACCEPT_CH: HeaderName = HeaderName::from_static("accept-ch");
 
-impl<E> From<E> for PageError
-where
-    ApiError: From<E>,
-{
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let message = if self.0.status().is_server_error() {
-            self.0.refusal.code.help().to_owned()
-        } else {
-            self.0.refusal.message.clone()
-        };
-        let refused = self.0.into_response();
-        let mut page = html("Not here", &ErrorPage { message }).unwrap_or_else(IntoResponse::into_response);
-        *page.status_mut() = refused.status();
-        page.extensions_mut().extend(refused.extensions().clone());
-        page
-    }
-}
-
-/// The apps that the visitor may see.
+/// The public apps.
 #[utoipa::path(get, path = "/", tag = "install", params(Paging),
     responses((status = 200, body = String, content_type = "text/html")))]
 pub(crate) async fn index(
     State(site): State<Arc<Site>>,
-    Identity(caller): Identity,
+    // What is public is so for everybody, but a credential that is no good is told so.
+    Identity(_): Identity,
     Query(query): Query<Paging>,
 ) -> Result<Response, PageError> {
-    let apps = site.service.apps(&caller, &paging(query)).await?;
-    let mut entries = Vec::with_capacity(apps.items.len());
-    for app in apps.items {
-        let channels = site.service.channels(&caller, &app.slug).await?;
-        entries.push(AppEntry::new(app, &channels, &site.links));
-    }
-    let page = IndexPage {
-        entries,
-        next_cursor: apps.next_cursor,
-    };
-    Ok(html("Apps", &page)?)
+    let apps = site.service.install_index(&paging(query)).await?;
+    let page = IndexPage::new(apps, &site.links);
+    Ok(html_with_preview(&IndexPage::preview(&site.links), &page)?)
 }
 
 /// A channel's install page.
@@ -76,20 +63,22 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let shown = site.service.install(&caller, &slug, &channel).await?;
-    let mut offered = Vec::new();
-    for artifact in shown.release.iter().flat_map(|release| &release.artifacts) {
-        // What the page links to and what the download allows is decided by the same rule.
-        let allowed = site
-            .service
-            .download(&caller, &artifact.sha256, Some(&artifact.id))
-            .await
-            .is_ok();
-        offered.push((artifact, allowed));
-    }
-    let page = InstallPage::new(&shown, &offered, Visitor::of(&headers), &site.links);
-    let mut response = html(&shown.app.display_name, &page)?;
-    let vary = header::HeaderValue::from_static("user-agent, sec-ch-ua-platform");
-    response.headers_mut().insert(header::VARY, vary);
+    let scene = Scene {
+        app: &shown.offer.app,
+        urls: Urls {
+            links: &site.links,
+            slug: &slug,
+            channel: &channel,
+        },
+        downloads: &shown.downloads,
+        visitor: Visitor::of(&headers),
+        now: site.service.now(),
+    };
+    let (page, preview) = InstallPage::new(&shown, &scene, &site.memos);
+    let mut response = html_with_preview(&preview, &page)?;
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_CH, HeaderValue::from_static(visitor::HINTS));
+    headers.insert(header::VARY, HeaderValue::from_static(visitor::VARY));
     Ok(response)
 }
 
@@ -102,19 +91,18 @@ pub(crate) async fn manifest(
     Identity(caller): Identity,
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
 ) -> Result<Response> {
-    let shown = site.service.install(&caller, &slug, &channel).await?;
-    let nothing = || {
-        let message = "nothing here can be installed on an iPhone from a page";
-        ApiError::from(Refusal::new(ErrorCode::RouteNotFound, message))
+    let offer = site.service.offer(&caller, &slug, &channel).await?;
+    let urls = Urls {
+        links: &site.links,
+        slug: &slug,
+        channel: &channel,
     };
-    if shown.app.ios_mode != IosMode::Enterprise {
-        return Err(nothing());
-    }
-    let release = shown.release.as_ref().ok_or_else(nothing)?;
-    let is_ipa = |artifact: &&dist_model::Artifact| artifact.platform == Platform::Ios;
-    let artifact = release.artifacts.iter().find(is_ipa).ok_or_else(nothing)?;
-    let bundle_id = shown.app.bundle_ids.get(&Platform::Ios).ok_or_else(nothing)?;
-    let plist = PlistPage::new(artifact, bundle_id, &release.release, &shown.app, &site.links);
+    let is_enterprise = offer.app.ios_mode == IosMode::Enterprise;
+    let plist = is_enterprise.then(|| PlistPage::new(&offer, urls)).flatten();
+    let plist = plist.ok_or_else(|| {
+        let message = "nothing here can be installed on an iPhone from a page";
+        Refusal::new(ErrorCode::RouteNotFound, message)
+    })?;
     let text = askama::Template::render(&plist).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response())
 }

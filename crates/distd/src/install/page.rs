@@ -1,18 +1,17 @@
-//! What stands on the pages: each struct holds what its template shows, and nothing else.
+//! What stands on a channel's page, and the frame around every page here.
+
+use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
-use dist_api::Links;
-use dist_inspect::Severity;
-use dist_model::{App, Artifact, ChannelDetail, IosMode, Platform, Release, Timestamp};
-use dist_service::{facts, findings};
-use fast_qr::QRBuilder;
-use fast_qr::convert::svg::SvgBuilder;
-use serde_json::Value;
+use dist_model::{Artifact, Platform, Release, ReleaseStatus, Timestamp, Visibility};
+use dist_service::PastOffer;
 
-use super::visitor::Visitor;
+use super::memo::Memo;
+use super::section::{Scene, Section};
+use super::text::{cause, day, platform_name, visible_or};
+use super::{notes, qr};
 use crate::error::Result;
-use crate::web::text::human_size;
 use crate::web::{self, Nonce, Referrer};
 
 /// A page inside the common frame.
@@ -20,64 +19,61 @@ use crate::web::{self, Nonce, Referrer};
 #[template(path = "frame.html")]
 struct Frame<'a, P: Template> {
     title: &'a str,
+    preview: Option<&'a Preview>,
     nonce: &'a Nonce,
     page: &'a P,
 }
 
+/// What stands for a page that has no icon of its own.
+const NO_ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E\
+    %3Crect width='16' height='16' rx='4' fill='%233b5bdb'/%3E\
+    %3Cpath d='M8 3v7M5 7l3 3 3-3M4 13h8' stroke='%23fff' stroke-width='1.5' fill='none'/%3E%3C/svg%3E";
+
+impl<P: Template> Frame<'_, P> {
+    fn icon(&self) -> &str {
+        let image = self.preview.and_then(|preview| preview.image.as_deref());
+        image.unwrap_or(NO_ICON)
+    }
+}
+
+/// What other sites and chats show of a page that they link to.
+pub(super) struct Preview {
+    pub title: String,
+    pub description: String,
+    pub url: String,
+    pub image: Option<String>,
+    /// False for what is on no list, and is not meant to get on one.
+    pub is_public: bool,
+}
+
 /// A page in its frame as an answer. Its address may be a secret, and is told to nobody.
 pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
+    framed(title, None, page)
+}
+
+/// The same, with what others may show of it.
+pub(super) fn html_with_preview(preview: &Preview, page: &impl Template) -> Result<Response> {
+    framed(&preview.title, Some(preview), page)
+}
+
+fn framed(title: &str, preview: Option<&Preview>, page: &impl Template) -> Result<Response> {
     let nonce = Nonce::new();
     let frame = Frame {
         title,
+        preview,
         nonce: &nonce,
         page,
     };
     web::page(&frame, &nonce, Referrer::Nobody)
 }
 
-/// Says what went wrong.
-#[derive(Template)]
-#[template(path = "error.html")]
-pub(super) struct ErrorPage {
-    pub message: String,
-}
-
-/// The index of apps.
-#[derive(Template)]
-#[template(path = "index.html")]
-pub(super) struct IndexPage {
-    pub entries: Vec<AppEntry>,
-    pub next_cursor: Option<String>,
-}
-
-/// An app on the index, with the channels that offer something.
-pub(super) struct AppEntry {
-    name: String,
-    slug: String,
-    channels: Vec<ChannelLink>,
-}
-
-struct ChannelLink {
-    name: String,
-    version: String,
-    url: String,
-}
-
-impl AppEntry {
-    pub(super) fn new(app: App, channels: &[ChannelDetail], links: &Links) -> Self {
-        let link = |detail: &ChannelDetail| {
-            Some(ChannelLink {
-                name: detail.channel.name.to_string(),
-                version: detail.current.as_ref()?.label(),
-                url: links.install(app.slug.as_str(), detail.channel.name.as_str()),
-            })
-        };
-        Self {
-            channels: channels.iter().filter_map(link).collect(),
-            slug: app.slug.into(),
-            name: app.display_name,
-        }
-    }
+/// What is costly to make and the same for every visitor.
+#[derive(Default)]
+pub(crate) struct Memos {
+    /// The notes of a release as HTML, by its id: what is published never changes.
+    notes: Memo,
+    /// The QR code of an address.
+    codes: Memo,
 }
 
 /// A channel's page.
@@ -85,249 +81,175 @@ impl AppEntry {
 #[template(path = "install.html")]
 pub(super) struct InstallPage {
     name: String,
+    initial: String,
     channel: String,
     icon_url: Option<String>,
-    release: Option<Offer>,
-    qr_svg: Option<String>,
+    index_url: Option<String>,
+    offer: Option<Offer>,
+    history: Vec<Move>,
+    qr_svg: Option<Arc<str>>,
 }
 
 /// The release that a channel offers.
 struct Offer {
     label: String,
-    date: String,
-    notes: String,
-    sections: Vec<Section>,
+    date: Option<Date>,
+    notes_html: Arc<str>,
+    /// The visitor's platform, or nothing where there is nothing for it.
+    own: Vec<Section>,
+    /// What it is, where there is nothing for it.
+    missing: Option<&'static str>,
+    others: Vec<Section>,
 }
 
-/// What is there for one platform.
-struct Section {
-    title: &'static str,
-    is_visitors: bool,
-    action: Action,
-    files: Vec<FileRow>,
+/// A day for people, and its time for programs.
+pub(super) struct Date {
+    pub day: String,
+    pub time: String,
 }
 
-/// What a person can truly do with a platform's files from this page.
-enum Action {
-    Download,
-    /// Android asks before it installs what no store brought.
-    Sideload,
-    /// A bundle is for stores.
-    StoreOnly,
-    /// An IPA that this page cannot install.
-    NotInstallable,
-    /// `TestFlight`, and nothing else.
-    TestFlight {
-        url: String,
-    },
-    /// Over the air, for devices that the profile admits.
-    Enterprise {
-        manifest_url: String,
-        profile: Option<String>,
-    },
+impl Date {
+    pub(super) fn new(time: Timestamp) -> Self {
+        Self {
+            day: day(time),
+            time: time.to_string(),
+        }
+    }
 }
 
-struct FileRow {
-    filename: String,
-    kind: String,
-    size: String,
-    /// The oldest system that takes it.
-    needs: Option<String>,
-    sha256: String,
-    /// Why installing it may not go as expected.
-    warnings: Vec<String>,
-    /// Absent where the visitor may not have the file, or is not meant to.
-    url: Option<String>,
+/// A move of the channel.
+struct Move {
+    label: String,
+    date: Date,
+    cause: &'static str,
+    platforms: String,
+    is_current: bool,
+    is_withdrawn: bool,
 }
 
 impl InstallPage {
-    /// The page, given which artifacts the visitor may download.
-    pub(super) fn new(
-        shown: &dist_service::InstallPage,
-        offered: &[(&Artifact, bool)],
-        visitor: Visitor,
-        links: &Links,
-    ) -> Self {
-        let channel = &shown.channel.channel.name;
-        let slug = shown.app.slug.as_str();
-        let url = links.install(slug, channel.as_str());
-        let mut sorted: Vec<&Artifact> = offered.iter().map(|(artifact, _)| *artifact).collect();
-        sorted.sort_by_key(|artifact| Some(artifact.platform) != visitor.platform());
-        let icon = sorted.into_iter().find_map(Artifact::icon);
-        let release = shown.release.as_ref().map(|detail| Offer {
-            label: detail.release.label(),
-            date: date(&detail.release),
-            notes: detail.release.notes.clone(),
-            sections: sections(shown, offered, visitor, links),
-        });
-        Self {
-            name: shown.app.display_name.clone(),
-            channel: channel.to_string(),
-            icon_url: icon.map(|icon| links.install_icon(slug, channel.as_str(), &icon)),
-            release,
-            qr_svg: (!visitor.is_mobile()).then(|| qr_svg(&url)).flatten(),
-        }
-    }
-}
-
-/// A section for each platform that there is something for, the visitor's first.
-fn sections(
-    shown: &dist_service::InstallPage,
-    offered: &[(&Artifact, bool)],
-    visitor: Visitor,
-    links: &Links,
-) -> Vec<Section> {
-    let mut platforms = Platform::ALL;
-    platforms.sort_by_key(|platform| Some(*platform) != visitor.platform());
-    let section = |platform: Platform| {
-        let files: Vec<_> = offered
-            .iter()
-            .filter(|(artifact, _)| artifact.platform == platform)
-            .collect();
-        let first = files.first()?.0;
-        let action = action(platform, shown, first, links);
-        let linked = !matches!(action, Action::TestFlight { .. });
-        Some(Section {
-            title: title(platform),
-            is_visitors: visitor.platform() == Some(platform),
-            files: files
+    /// The page, and what others may show of it.
+    pub(super) fn new(shown: &dist_service::InstallPage, scene: &Scene<'_>, memos: &Memos) -> (Self, Preview) {
+        let offer = &shown.offer;
+        let (slug, channel) = (offer.app.slug.as_str(), &offer.channel.channel);
+        let name = visible_or(&offer.app.display_name, slug);
+        let artifacts = offer.release.iter().flat_map(|detail| &detail.artifacts);
+        let icon = icon(artifacts.clone(), scene).map(|icon| scene.urls.icon(&icon));
+        let for_phones = artifacts
+            .clone()
+            .any(|artifact| matches!(artifact.platform, Platform::Ios | Platform::AndroidApk));
+        let url = scene.urls.page();
+        let qr_svg = (for_phones && !scene.visitor.is_mobile())
+            .then(|| memos.codes.get(&url, || qr::svg(&url)))
+            .filter(|svg| !svg.is_empty());
+        let is_public = offer.app.visibility == Visibility::Public;
+        let release = offer.release.as_ref().map(|detail| &detail.release);
+        let preview = preview(&name, release, artifacts.clone(), icon.clone(), url, is_public);
+        let page = Self {
+            initial: name
+                .chars()
+                .next()
+                .map(|first| first.to_uppercase().collect())
+                .unwrap_or_default(),
+            channel: channel.name.to_string(),
+            icon_url: icon,
+            index_url: is_public.then(|| scene.urls.index()),
+            offer: release.map(|release| Offer::new(release, &artifacts.collect::<Vec<_>>(), scene, memos)),
+            history: shown
+                .history
                 .iter()
-                .map(|(artifact, allowed)| FileRow::new(artifact, *allowed && linked, links))
+                .map(|past| Move::new(past, channel.revision))
                 .collect(),
-            action,
-        })
-    };
-    platforms.into_iter().filter_map(section).collect()
-}
-
-fn title(platform: Platform) -> &'static str {
-    match platform {
-        Platform::Ios => "iPhone and iPad",
-        Platform::AndroidApk => "Android",
-        Platform::AndroidAab => "Android, for stores",
-        Platform::Macos => "macOS",
-        Platform::Linux => "Linux",
-        Platform::Windows => "Windows",
+            qr_svg,
+            name,
+        };
+        (page, preview)
     }
 }
 
-fn action(platform: Platform, shown: &dist_service::InstallPage, artifact: &Artifact, links: &Links) -> Action {
-    let app = &shown.app;
-    match (platform, app.ios_mode, &app.testflight_url) {
-        (Platform::AndroidApk, ..) => Action::Sideload,
-        (Platform::AndroidAab, ..) => Action::StoreOnly,
-        (Platform::Ios, IosMode::Testflight, Some(url)) => Action::TestFlight { url: url.clone() },
-        (Platform::Ios, IosMode::Enterprise, _) => {
-            let manifest = links.ios_manifest(app.slug.as_str(), shown.channel.channel.name.as_str());
-            Action::Enterprise {
-                manifest_url: over_https(&manifest),
-                profile: profile(artifact),
-            }
+/// The icon for the visitor's platform, or else any.
+fn icon<'a>(artifacts: impl Iterator<Item = &'a Artifact>, scene: &Scene<'_>) -> Option<dist_model::Digest> {
+    let is_others = |artifact: &&Artifact| Some(artifact.platform) != scene.visitor.platform();
+    let found = artifacts.filter(|artifact| artifact.icon().is_some());
+    found.min_by_key(is_others).and_then(Artifact::icon)
+}
+
+fn preview<'a>(
+    name: &str,
+    release: Option<&Release>,
+    artifacts: impl Iterator<Item = &'a Artifact>,
+    image: Option<String>,
+    url: String,
+    is_public: bool,
+) -> Preview {
+    let (title, description) = match release {
+        Some(release) => {
+            let label = release.label();
+            let names = names(artifacts.map(|artifact| artifact.platform));
+            (format!("{name} {label}"), format!("Install {name} {label} on {names}."))
         }
-        (Platform::Ios, ..) => Action::NotInstallable,
-        _ => Action::Download,
-    }
-}
-
-/// iOS takes nothing over plain HTTP, so that a link that says otherwise could never work.
-fn over_https(url: &str) -> String {
-    match url.strip_prefix("http://") {
-        Some(rest) => format!("https://{rest}"),
-        None => url.to_owned(),
-    }
-}
-
-/// What the provisioning profile inside the IPA allows, and until when, where that is known.
-fn profile(artifact: &Artifact) -> Option<String> {
-    let profile = facts(&artifact.metadata)?.get("provisioning")?;
-    let kind = match profile.get("kind").and_then(Value::as_str)? {
-        "enterprise" => "devices of the organisation that signed it".to_owned(),
-        "ad-hoc" => match profile.get("devices").and_then(Value::as_array) {
-            Some(devices) => format!("the {} devices that it lists", devices.len()),
-            None => "the devices that it lists".to_owned(),
-        },
-        "development" => "registered development devices".to_owned(),
-        _ => "no device outside the App Store".to_owned(),
+        None => (name.to_owned(), format!("{name} offers nothing here yet.")),
     };
-    let until = profile.get("expires").and_then(Value::as_str);
-    Some(match until {
-        Some(until) => format!("Its profile allows {kind}, until {until}."),
-        None => format!("Its profile allows {kind}."),
-    })
+    Preview {
+        title,
+        description,
+        url,
+        image,
+        is_public,
+    }
 }
 
-impl FileRow {
-    fn new(artifact: &Artifact, linked: bool, links: &Links) -> Self {
-        let kind = match artifact.arch.as_str() {
-            "" => artifact.package_type.clone(),
-            arch => format!("{}, {arch}", artifact.package_type),
+/// The names of platforms in a sentence, each once.
+pub(super) fn names(platforms: impl IntoIterator<Item = Platform>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for platform in platforms {
+        let name = match platform {
+            Platform::AndroidAab => platform_name(Platform::AndroidApk),
+            platform => platform_name(platform),
+        };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+impl Offer {
+    fn new(release: &Release, artifacts: &[&Artifact], scene: &Scene<'_>, memos: &Memos) -> Self {
+        let section = |platform: Platform| {
+            let own = artifacts.iter().filter(|artifact| artifact.platform == platform);
+            Section::new(platform, &own.copied().collect::<Vec<_>>(), scene)
+        };
+        let sections = Platform::ALL.into_iter().filter_map(section);
+        let (own, others): (Vec<_>, Vec<_>) = sections.partition(|section| section.is_visitors);
+        let own_platform = scene.visitor.platform().filter(|_| own.is_empty());
+        Self {
+            label: release.label(),
+            date: release.published_at.map(Date::new),
+            notes_html: memos.notes.get(release.id.as_str(), || notes::render(&release.notes)),
+            missing: own_platform.map(platform_name),
+            own,
+            others,
+        }
+    }
+}
+
+impl Move {
+    fn new(past: &PastOffer, revision: u64) -> Self {
+        let label = if past.build.is_none() {
+            past.version.to_string()
+        } else {
+            format!("{} ({})", past.version, past.build)
         };
         Self {
-            filename: artifact.filename.to_string(),
-            kind,
-            size: human_size(artifact.size_bytes),
-            needs: needs(artifact),
-            sha256: artifact.sha256.to_string(),
-            warnings: warnings(artifact),
-            url: linked.then(|| links.artifact(artifact)),
+            label,
+            date: Date::new(past.moved_at),
+            cause: cause(past.cause),
+            platforms: names(past.platforms.iter().copied()),
+            is_current: past.revision == revision,
+            is_withdrawn: past.status == ReleaseStatus::Yanked,
         }
     }
-}
-
-fn needs(artifact: &Artifact) -> Option<String> {
-    let system = match artifact.platform {
-        Platform::Ios => "iOS",
-        Platform::AndroidApk | Platform::AndroidAab => "Android API level",
-        Platform::Macos => "macOS",
-        Platform::Linux => return None,
-        Platform::Windows => "Windows",
-    };
-    let version = facts(&artifact.metadata)?.get("min_os")?;
-    let version = version.as_str().map_or_else(|| version.to_string(), str::to_owned);
-    Some(format!("{system} {version} or later"))
-}
-
-fn warnings(artifact: &Artifact) -> Vec<String> {
-    let warns = findings(&artifact.metadata)
-        .into_iter()
-        .filter(|finding| finding.severity == Severity::Warning);
-    warns.map(|finding| finding.message).collect()
-}
-
-/// The list that `itms-services:` takes.
-#[derive(Template)]
-#[template(path = "manifest.plist.xml")]
-pub(super) struct PlistPage<'a> {
-    ipa_url: String,
-    bundle_id: &'a str,
-    version: &'a str,
-    title: &'a str,
-}
-
-impl<'a> PlistPage<'a> {
-    pub(super) fn new(
-        artifact: &Artifact,
-        bundle_id: &'a str,
-        release: &'a Release,
-        app: &'a App,
-        links: &Links,
-    ) -> Self {
-        Self {
-            ipa_url: over_https(&links.artifact(artifact)),
-            bundle_id,
-            version: release.version.as_str(),
-            title: &app.display_name,
-        }
-    }
-}
-
-fn date(release: &Release) -> String {
-    release.published_at.map(Timestamp::day).unwrap_or_default()
-}
-
-fn qr_svg(url: &str) -> Option<String> {
-    let qr = QRBuilder::new(url).build().ok()?;
-    Some(SvgBuilder::default().to_str(&qr))
 }
 
 #[cfg(test)]
@@ -335,8 +257,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_for_iphones_are_https() {
-        assert_eq!(over_https("http://example.org/x"), "https://example.org/x");
-        assert_eq!(over_https("https://example.org/x"), "https://example.org/x");
+    fn platforms_in_a_sentence() {
+        let all = names(Platform::ALL);
+        assert_eq!(all, "iPhone and iPad, Android, macOS, Linux, Windows");
     }
 }
