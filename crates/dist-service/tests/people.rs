@@ -398,9 +398,11 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let page = world.service.install(&tester, &slug, &beta).await.unwrap();
     let artifact = page.offer.release.unwrap().artifacts.remove(0);
     assert!(page.downloads.contains(&artifact.id));
-    let query = LatestQuery::default();
-    let latest = world.service.latest(&tester, &slug, &beta, &query);
-    assert_eq!(code(latest.await), ErrorCode::AppNotFound);
+    let latest = world
+        .service
+        .latest(&tester, &slug, &beta, &LatestQuery::default())
+        .await;
+    assert_eq!(code(latest), ErrorCode::AppNotFound);
     world
         .service
         .download(&tester, &artifact.sha256, Some(&artifact.id))

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Kind, World, deb, finish, large_deb, program};
+use support::{Kind, World, deb, finish, large_apk, large_deb, program, program_in_shell};
 
 #[test]
 fn usage_errors_exit_with_2_and_are_json_where_asked() {
@@ -305,6 +305,37 @@ fn files_are_inspected_without_a_server_and_a_bad_one_hides_no_other() {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("inspect", human.stdout);
     });
+}
+
+#[test]
+fn a_file_that_ends_its_inspection_hides_no_other() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    world.write("b.deb", deb("b"));
+    large_apk(&world.work().join("large.apk"));
+    let arguments = ["inspect", "a.deb", "large.apk", "b.deb", "--json"];
+    // The processes that inspect may take no more than this one, which is too little for 60 MB.
+    let run = finish(
+        &arguments,
+        program_in_shell(&world.work(), "ulimit -v 65536", &arguments),
+    );
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let reports = run.json()["reports"].clone();
+    let verdicts = [0, 1, 2].map(|place| reports[place]["verdict"].as_str().unwrap().to_owned());
+    assert_eq!(verdicts, ["passed", "warning", "passed"]);
+    assert_eq!(reports[1]["findings"][0]["code"], "inspection.crashed");
+    assert_eq!(reports[1]["format"], "apk", "as its name says");
+}
+
+#[test]
+fn files_are_inspected_whatever_else_is_open() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    let arguments = ["inspect", "a.deb", "--json"];
+    // As under `make -j`, which hands its pipes on.
+    let open = "exec 3</dev/null 4</dev/null 6</dev/null";
+    let run = finish(&arguments, program_in_shell(&world.work(), open, &arguments));
+    assert_eq!(run.json()["reports"][0]["verdict"], "passed", "{}", run.stdout);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use dist_model::{
-    App, Artifact, ArtifactId, Build, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform, Refusal,
-    Release, ReleaseDetail, ReleaseStatus, Slug, Timestamp, Version,
+    App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform,
+    Refusal, Release, ReleaseDetail, ReleaseStatus, Scope, Slug, Timestamp, Version,
 };
 use persist::{SqlRead, params};
 
@@ -37,6 +37,17 @@ pub struct InstallPage {
     pub downloads: BTreeSet<ArtifactId>,
     /// The channel's latest moves, the newest first, 10 at most.
     pub history: Vec<PastOffer>,
+}
+
+/// What an install page depends on: as long as it stays the same, so does what the page offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstallStamp {
+    /// When a setting of the app last changed.
+    pub app_updated_at: Timestamp,
+    /// How often the channel was moved.
+    pub revision: u64,
+    /// Whether the caller may read the app, whoever else may.
+    pub is_reader: bool,
 }
 
 /// One move of a channel, as everybody may know of it who may install from the channel: not who
@@ -123,10 +134,28 @@ impl Service {
         self.read(|tx| offer(tx, slug, channel, |app| caller.may_install(app, channel)))
     }
 
-    /// The same with all that the channel's install page shows.
+    /// What the channel's install page depends on, refused like the page itself.
+    pub async fn install_stamp(
+        &self,
+        caller: &Caller,
+        slug: &Slug,
+        channel: &ChannelName,
+    ) -> Result<InstallStamp, Error> {
+        caller.check_link(self.now())?;
+        self.read(|tx| {
+            let (app, channel) = installable(tx, slug, channel, |app| caller.may_install(app, channel))?;
+            Ok(InstallStamp {
+                app_updated_at: app.updated_at,
+                revision: channel.revision,
+                is_reader: caller.has(Scope::Read, &app.slug),
+            })
+        })
+    }
+
+    /// All that a channel's install page shows.
     ///
     /// # Errors
-    /// `link.ended`, as before.
+    /// `link.ended`, as for [`Service::offer`].
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
         caller.check_link(self.now())?;
         self.read(|tx| {
@@ -185,17 +214,28 @@ impl Service {
     }
 }
 
-/// What a channel offers. An app that is not `visible` does not exist.
+/// An app that is `visible`, and its channel: any other app does not exist.
+fn installable(
+    tx: &dyn SqlRead,
+    slug: &Slug,
+    channel: &ChannelName,
+    visible: impl FnOnce(&App) -> bool,
+) -> Result<(App, Channel), Error> {
+    let app = rows::app_by_slug(tx, slug)?
+        .filter(visible)
+        .ok_or_else(|| no_such_app(slug))?;
+    let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+    Ok((app, found))
+}
+
+/// What the channel of an app that is `visible` offers.
 fn offer(
     tx: &dyn SqlRead,
     slug: &Slug,
     channel: &ChannelName,
     visible: impl FnOnce(&App) -> bool,
 ) -> Result<Offer, Error> {
-    let app = rows::app_by_slug(tx, slug)?
-        .filter(visible)
-        .ok_or_else(|| no_such_app(slug))?;
-    let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+    let (app, found) = installable(tx, slug, channel, visible)?;
     let channel = channel_detail(tx, found)?;
     let release = channel
         .current

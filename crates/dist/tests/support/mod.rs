@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
@@ -175,6 +176,19 @@ pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The same, started by a shell that did something first.
+pub fn program_in_shell(folder: &Path, first: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &format!("{first} && exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_dist"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
 /// Runs a command to its end.
 pub fn finish(arguments: &[&str], mut command: Command) -> Run {
     let Output { status, stdout, stderr } = command.output().unwrap();
@@ -261,6 +275,16 @@ pub fn large_deb(path: &Path, size: u64) {
     std::fs::write(path, deb_without_data("large", size - before)).unwrap();
     let file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
     file.set_len(size).unwrap();
+}
+
+/// An app for Android whose resources are 60 MB of zeros, which are read as one.
+pub fn large_apk(path: &Path) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("AndroidManifest.xml", stored).unwrap();
+    zip.start_file("resources.arsc", stored).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(60 << 20), &mut zip).unwrap();
+    zip.finish().unwrap();
 }
 
 /// A Debian package up to the `data` bytes of its last member, which are zeros if there are no

@@ -18,6 +18,7 @@ mod visitor;
 
 use std::sync::Arc;
 
+use askama::Template as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dist_api::Paging;
@@ -25,7 +26,8 @@ use dist_model::{ChannelName, ErrorCode, IosMode, Refusal, Slug};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use self::index::IndexPage;
-pub(crate) use self::page::Memos;
+pub(crate) use self::memo::Pages;
+use self::memo::{Key, Made};
 use self::page::{InstallPage, html_with_preview};
 use self::plist::PlistPage;
 pub(crate) use self::refusal::{PageError, refusals_as_pages};
@@ -64,20 +66,30 @@ pub(crate) async fn page(
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let shown = site.service.install(&caller, &slug, &channel).await?;
-    let scene = Scene {
-        app: &shown.offer.app,
-        urls: Urls {
-            links: &site.links,
-            slug: &slug,
-            channel: &channel,
-        },
-        downloads: &shown.downloads,
-        visitor: Visitor::of(&headers),
-        now: site.service.now(),
+    let stamp = site.service.install_stamp(&caller, &slug, &channel).await?;
+    let urls = Urls {
+        links: &site.links,
+        slug: &slug,
+        channel: &channel,
     };
-    let (page, preview) = InstallPage::new(&shown, &scene, &site.memos);
-    let mut response = html_with_preview(&preview, &page)?;
+    let (visitor, now) = (Visitor::of(&headers), site.service.now());
+    let key = Key::new(urls.page(), stamp, visitor, now);
+    let made = if let Some(made) = site.pages.find(&key) {
+        made
+    } else {
+        let shown = site.service.install(&caller, &slug, &channel).await?;
+        let scene = Scene {
+            app: &shown.offer.app,
+            urls,
+            downloads: &shown.downloads,
+            visitor,
+            now,
+        };
+        let (page, preview) = InstallPage::new(&shown, &scene);
+        let text = page.render().map_err(ApiError::internal)?;
+        site.pages.keep(key, Made { preview, text })
+    };
+    let mut response = html_with_preview(&made.preview, &made.text)?;
     let headers = response.headers_mut();
     headers.insert(ACCEPT_CH, HeaderValue::from_static(visitor::HINTS));
     headers.insert(header::VARY, HeaderValue::from_static(visitor::VARY));
@@ -105,6 +117,6 @@ pub(crate) async fn manifest(
         let message = "nothing here can be installed on an iPhone from a page";
         Refusal::new(ErrorCode::RouteNotFound, message)
     })?;
-    let text = askama::Template::render(&plist).map_err(ApiError::internal)?;
+    let text = plist.render().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response())
 }

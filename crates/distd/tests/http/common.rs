@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dist_inspect::{Icon, Inspection};
+use dist_inspect::{Icon, InProcess, Inspection, Inspector};
 use dist_model::decide::{TokenIntent, UserIntent};
 use dist_model::{Role, Scope, Scopes, Timestamp};
-use dist_service::{Caller, InProcess, Inspector, Principal, Service, Visit};
+use dist_service::{Caller, Principal, Service, Visit};
 use distd::{Config, Server};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
