@@ -50,7 +50,9 @@ pub(crate) async fn index(
     Query(query): Query<Paging>,
 ) -> Result<Response, PageError> {
     let apps = site.service.install_index(&paging(query)).await?;
-    let page = IndexPage::new(apps, &site.links);
+    // A server that offers something has been set up well enough for whoever comes to install.
+    let is_set_up = !apps.items.is_empty() || site.service.is_set_up().await?;
+    let page = IndexPage::new(apps, is_set_up, &site.links);
     Ok(html_with_preview(&IndexPage::preview(&site.links), &page)?)
 }
 
