@@ -572,3 +572,51 @@ fn a_token_is_revoked_once() {
         assert!(!listed.stdout.contains(made["secret"].as_str().unwrap()));
     }
 }
+
+#[test]
+fn a_tester_link_is_made_once_and_revoked_once() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        world.write("a.deb", deb("a"));
+        world.json(&[
+            "ci",
+            "publish",
+            "--app",
+            "a",
+            "--version",
+            "1",
+            "--channel",
+            "beta",
+            "a.deb",
+        ]);
+        let line = "link create --app a --channel beta --expires 30d --note Bob --idempotency-key k";
+        let create: Vec<&str> = line.split(' ').collect();
+        let made = world.json(&create);
+        let again = world.json(&create);
+        assert_eq!((&made["link"], again["url"].is_null()), (&again["link"], true));
+        let (address, secret) = made["url"].as_str().unwrap().split_once("?link=").unwrap();
+        assert!(address.ends_with("/install/a/beta") && secret.len() == 64, "{address}");
+        let id = made["link"]["id"].as_str().unwrap();
+        for (channel, listed) in [("beta", true), ("stable", false)] {
+            world.run(&[
+                "release",
+                "promote",
+                "--app",
+                "a",
+                "--channel",
+                "stable",
+                "--release",
+                "1",
+            ]);
+            let list = world.run(&["link", "list", "--app", "a", "--channel", channel]);
+            assert_eq!(list.stdout.contains(id), listed, "{}", list.stdout);
+            assert!(!list.stdout.contains(secret), "{}", list.stdout);
+        }
+        assert!(world.json(&["link", "revoke", id, "--app", "a"])["revoked_at"].is_string());
+        world
+            .run(&["link", "revoke", "--id", id, "--app", "a", "--json"])
+            .refused("link.already_revoked", 5);
+        let listed = world.run(&["link", "list", "--app", "a"]).stdout;
+        assert!(listed.contains("Bob") && listed.contains("revoked 20"), "{listed}");
+    }
+}

@@ -131,7 +131,7 @@ impl Service {
     /// `link.ended` for whoever comes with a tester link that has ended.
     pub async fn offer(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
         caller.check_link(self.now())?;
-        self.read(|tx| offer(tx, slug, channel, |app| caller.may_install(app, channel)))
+        self.read(|tx| offer(tx, may_install(caller, slug, channel), slug, channel))
     }
 
     /// What the channel's install page depends on, refused like the page itself.
@@ -143,7 +143,7 @@ impl Service {
     ) -> Result<InstallStamp, Error> {
         caller.check_link(self.now())?;
         self.read(|tx| {
-            let (app, channel) = installable(tx, slug, channel, |app| caller.may_install(app, channel))?;
+            let (app, channel) = installable(tx, may_install(caller, slug, channel), slug, channel)?;
             Ok(InstallStamp {
                 app_updated_at: app.updated_at,
                 revision: channel.revision,
@@ -159,7 +159,7 @@ impl Service {
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
         caller.check_link(self.now())?;
         self.read(|tx| {
-            let offer = offer(tx, slug, channel, |app| caller.may_install(app, channel))?;
+            let offer = offer(tx, may_install(caller, slug, channel), slug, channel)?;
             let mut downloads = BTreeSet::new();
             if let Some(ReleaseDetail { release, artifacts, .. }) = &offer.release {
                 for artifact in artifacts {
@@ -187,8 +187,8 @@ impl Service {
         channel: &ChannelName,
         query: &LatestQuery,
     ) -> Result<Latest, Error> {
-        let offer = self.read(|tx| offer(tx, slug, channel, |app| caller.may_follow(app)))?;
-        let Offer { app, release, .. } = offer;
+        let may_read = caller.has(Scope::Read, slug);
+        let Offer { app, release, .. } = self.read(|tx| offer(tx, may_read, slug, channel))?;
         let Some(ReleaseDetail {
             release, mut artifacts, ..
         }) = release
@@ -214,28 +214,24 @@ impl Service {
     }
 }
 
-/// An app that is `visible`, and its channel: any other app does not exist.
-fn installable(
-    tx: &dyn SqlRead,
-    slug: &Slug,
-    channel: &ChannelName,
-    visible: impl FnOnce(&App) -> bool,
-) -> Result<(App, Channel), Error> {
-    let app = rows::app_by_slug(tx, slug)?
-        .filter(visible)
-        .ok_or_else(|| no_such_app(slug))?;
+/// Whether the caller may see the channel's pages even where the app is private.
+fn may_install(caller: &Caller, slug: &Slug, channel: &ChannelName) -> bool {
+    caller.has(Scope::Read, slug) || caller.opens(slug, channel)
+}
+
+/// An app and its channel. To who may not see private apps, a private one does not exist, and takes no
+/// longer to look for: it is not even read.
+fn installable(tx: &dyn SqlRead, may_see: bool, slug: &Slug, channel: &ChannelName) -> Result<(App, Channel), Error> {
+    let sql = rows::select_apps!("WHERE slug = ?1 AND (visibility <> 'private' OR ?2 = 1)");
+    let app = rows::apps(tx, sql, params![slug.as_str(), may_see])?.pop();
+    let app = app.ok_or_else(|| no_such_app(slug))?;
     let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
     Ok((app, found))
 }
 
-/// What the channel of an app that is `visible` offers.
-fn offer(
-    tx: &dyn SqlRead,
-    slug: &Slug,
-    channel: &ChannelName,
-    visible: impl FnOnce(&App) -> bool,
-) -> Result<Offer, Error> {
-    let (app, found) = installable(tx, slug, channel, visible)?;
+/// What such a channel offers.
+fn offer(tx: &dyn SqlRead, may_see: bool, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
+    let (app, found) = installable(tx, may_see, slug, channel)?;
     let channel = channel_detail(tx, found)?;
     let release = channel
         .current

@@ -124,7 +124,7 @@ impl World {
     /// Everything that a refused command must leave as it was: each table but those of the log and
     /// of usage, and the objects.
     pub fn snapshot(&self) -> BTreeMap<String, Vec<String>> {
-        const TABLES: [&str; 8] = [
+        const TABLES: [&str; 9] = [
             "apps",
             "app_bundle_ids",
             "releases",
@@ -133,6 +133,7 @@ impl World {
             "channel_history",
             "object_uploads",
             "doomed_objects",
+            "install_links",
         ];
         let database = rusqlite::Connection::open(self.store().join("dist.db")).unwrap();
         let mut state = BTreeMap::new();
@@ -335,6 +336,7 @@ fn tar(name: &str, content: &str) -> Vec<u8> {
 pub fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"dist_[0-9a-f]{64}", "[secret]"),
+        (r"\?link=[0-9a-f]{64}", "?link=[secret]"),
         (r"[0-9a-f]{64}", "[sha256]"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[id]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),

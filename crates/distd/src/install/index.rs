@@ -97,5 +97,6 @@ fn urls<'a>(entry: &'a IndexEntry, detail: &'a ChannelDetail, links: &'a Links) 
         links,
         slug: &entry.app.slug,
         channel: &detail.channel.name,
+        secret: None,
     }
 }

@@ -23,7 +23,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dist_api::Paging;
 use dist_model::{ChannelName, ErrorCode, IosMode, Refusal, Slug};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use self::index::IndexPage;
 pub(crate) use self::memo::Pages;
@@ -35,7 +35,7 @@ use self::section::Scene;
 use self::urls::Urls;
 use self::visitor::Visitor;
 use crate::error::{ApiError, Result};
-use crate::extract::{Identity, Query, Segments, paging};
+use crate::extract::{Identity, Query, Segments, TesterQuery, paging, tester_secret};
 use crate::state::Site;
 
 const ACCEPT_CH: HeaderName = HeaderName::from_static("accept-ch");
@@ -58,12 +58,13 @@ pub(crate) async fn index(
 
 /// A channel's install page.
 #[utoipa::path(get, path = "/install/{slug}/{channel}", tag = "install",
-    params(("slug" = Slug, Path), ("channel" = ChannelName, Path)),
+    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), TesterQuery),
     responses((status = 200, body = String, content_type = "text/html")))]
 pub(crate) async fn page(
     State(site): State<Arc<Site>>,
     Identity(caller): Identity,
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let stamp = site.service.install_stamp(&caller, &slug, &channel).await?;
@@ -71,6 +72,7 @@ pub(crate) async fn page(
         links: &site.links,
         slug: &slug,
         channel: &channel,
+        secret: tester_secret(&caller, &uri),
     };
     let (visitor, now) = (Visitor::of(&headers), site.service.now());
     let key = Key::new(urls.page(), stamp, visitor, now);
@@ -98,18 +100,20 @@ pub(crate) async fn page(
 
 /// What an iPhone fetches to install from a channel of an app in the mode `enterprise`.
 #[utoipa::path(get, path = "/install/{slug}/{channel}/manifest.plist", tag = "install",
-    params(("slug" = Slug, Path), ("channel" = ChannelName, Path)),
+    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), TesterQuery),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 404)))]
 pub(crate) async fn manifest(
     State(site): State<Arc<Site>>,
     Identity(caller): Identity,
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
+    uri: Uri,
 ) -> Result<Response> {
     let offer = site.service.offer(&caller, &slug, &channel).await?;
     let urls = Urls {
         links: &site.links,
         slug: &slug,
         channel: &channel,
+        secret: tester_secret(&caller, &uri),
     };
     let is_enterprise = offer.app.ios_mode == IosMode::Enterprise;
     let plist = is_enterprise.then(|| PlistPage::new(&offer, urls)).flatten();

@@ -423,6 +423,13 @@ pub fn field(page: &str, name: &str) -> String {
         .to_owned()
 }
 
+/// An answer's text without what is drawn for each answer anew.
+pub fn without_nonce(answer: &Answer) -> String {
+    let nonce = answer.header("content-security-policy").split("nonce-").nth(1);
+    let nonce = nonce.and_then(|rest| rest.split('\'').next());
+    nonce.map_or_else(|| answer.text(), |nonce| answer.text().replace(nonce, "nonce"))
+}
+
 /// A file of the examples' folder.
 pub fn example(name: &str) -> Vec<u8> {
     std::fs::read(
