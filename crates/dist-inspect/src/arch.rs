@@ -6,7 +6,6 @@ const WORDS: &[(&str, &str)] = &[
     ("x8664", "x86_64"),
     ("amd64", "x86_64"),
     ("x64", "x86_64"),
-    ("intel64", "x86_64"),
     ("x86_64h", "x86_64"),
     ("arm64", "arm64"),
     ("aarch64", "arm64"),
@@ -36,6 +35,9 @@ const WORDS: &[(&str, &str)] = &[
     ("armv7k", "arm"),
     ("arm64_32", "arm"),
     ("armv7hl", "arm"),
+    // Windows Installer's word for Itanium.
+    ("intel64", "ia64"),
+    ("ia64", "ia64"),
     ("riscv64", "riscv64"),
     ("riscv", "riscv64"),
     ("ppc64le", "ppc64le"),

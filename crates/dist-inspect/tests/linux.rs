@@ -113,6 +113,14 @@ fn a_deb_tells_what_it_installs() {
 }
 
 #[test]
+fn a_deb_packed_by_lzma_is_read_like_any() {
+    // Made with tar, xz --format=lzma and ar; dpkg-deb -c reads it.
+    let report = look("acme.deb", include_bytes!("data/linux/lzma.deb"));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Passed, vec![]));
+    assert_eq!(report.facts["files"], 3);
+}
+
+#[test]
 fn a_deb_that_dpkg_refuses_fails() {
     let with = |line: &str| {
         let (name, _) = line.split_once(':').unwrap();

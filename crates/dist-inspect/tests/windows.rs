@@ -6,7 +6,8 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dist_inspect::{Context, Format, Report, Severity, inspect};
+use dist_inspect::parse::picture;
+use dist_inspect::{Budget, Context, Format, Limits, Report, Severity, inspect};
 use dist_model::Platform;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -175,4 +176,70 @@ fn a_program_that_ends_too_early_fails() {
     assert_eq!(errors(&look("acme.exe", &program)), ["pe.truncated"]);
     program[0x98] = 0;
     assert_eq!(errors(&look("acme.exe", &program)), ["pe.not_loadable", "pe.truncated"]);
+}
+
+/// Made by wixl, with an icon of two sizes.
+const MSI: &[u8] = include_bytes!("data/windows/icon.msi");
+
+#[test]
+fn an_msi_tells_its_product_and_shows_its_icon() {
+    let found = inspect(&MSI, "acme.msi", &Context::default()).unwrap();
+    let facts = &found.report.facts;
+    assert_eq!((&facts["name"], &facts["archs"]), (&json!("Acmé"), &json!(["x86_64"])));
+    assert_eq!(facts["upgrade_code"], "{66666666-2222-3333-4444-555555555555}");
+    let budget = Budget::new(&Limits::default());
+    let expected = picture::icon(include_bytes!("data/icons/128.png"), &budget).unwrap();
+    assert_eq!(found.icon, Some(expected));
+}
+
+#[test]
+fn a_patch_and_a_transform_are_no_packages() {
+    let class = b"\x84\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
+    let place = MSI.windows(16).position(|window| window == class).unwrap();
+    for (first, name, code) in [
+        (0x86, "a.msp", "msi.patch"),
+        (0x82, "a.mst", "msi.transform"),
+        (0x86, "a.msi", "msi.patch"),
+    ] {
+        let mut bytes = MSI.to_vec();
+        bytes[place] = first;
+        let report = look(name, &bytes);
+        assert_eq!((report.format, errors(&report)), (Format::Msi, vec![code]));
+    }
+}
+
+/// A program with a section of `WiX` Burn and two cabinets of 16 bytes after it, from `WiX`'s own
+/// `section.cpp`; no tool at hand makes bundles.
+fn bundle() -> Vec<u8> {
+    let mut bytes = vec![0; 0x400];
+    let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
+    put(0, b"MZ");
+    put(0x3C, &[0x80]);
+    put(0x80, b"PE\0\0\x4C\x01\x01");
+    put(0x94, &[0xE0]);
+    put(0x98, &[0x0B, 0x01]);
+    put(0x98 + 48, &[6]);
+    put(0x98 + 68, &[2]);
+    put(0x98 + 92, &[16]);
+    put(0x178, b".wixburn\0\x02\0\0\0\x10\0\0\0\x02\0\0\0\x02\0\0");
+    put(0x200, &[0, 0x43, 0xF1, 0, 2]);
+    put(0x208, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    put(0x218, &[0, 4]);
+    put(0x200 + 40, &[1, 0, 0, 0, 2, 0, 0, 0, 16, 0, 0, 0, 16]);
+    bytes.resize(0x420, b'c');
+    bytes
+}
+
+#[test]
+fn a_bundle_of_wix_tells_its_code_and_whether_it_is_whole() {
+    let bytes = bundle();
+    let report = look("setup.exe", &bytes);
+    assert_eq!(
+        (&report.facts["installer"], errors(&report)),
+        (&json!("burn"), vec![]),
+        "{report:#?}"
+    );
+    assert_eq!(report.facts["product_code"], "{04030201-0605-0807-090A-0B0C0D0E0F10}");
+    let report = look("setup.exe", &bytes[..bytes.len() - 1]);
+    assert_eq!(errors(&report), ["pe.installer_truncated"]);
 }

@@ -18,7 +18,7 @@ pub use console::{
     Standing, Stay, StayEnd, StorageDay, StorageUse,
 };
 pub use icon::IconFile;
-pub use install::{IndexEntry, InstallPage, Latest, LatestQuery, Offer, PastOffer};
+pub use install::{IndexEntry, InstallPage, InstallStamp, Latest, LatestQuery, Offer, PastOffer};
 pub(crate) use releases::release_detail;
 pub use releases::{ReleaseFilter, ReleaseOrder};
 pub use tokens::DownloadCount;

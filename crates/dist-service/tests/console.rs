@@ -398,7 +398,9 @@ async fn downloads_are_told_by_day_app_and_release() {
 
     // As a version before left it: counts by artifact alone.
     let connection = rusqlite::Connection::open(world.folder.path().join("dist.db")).unwrap();
-    connection.execute("DELETE FROM release_downloads", []).unwrap();
+    connection
+        .execute_batch("DROP TABLE release_downloads; DROP TABLE app_downloads")
+        .unwrap();
     Service::open(world.folder.path(), OpenMode::Existing, world.setup())
         .unwrap()
         .shutdown();

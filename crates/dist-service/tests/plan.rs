@@ -30,8 +30,14 @@ async fn a_move_is_planned_as_it_would_be_made() {
     }
     let before = world.contents();
     let (service, stable) = (&world.service, "stable".parse().unwrap());
-    let first = service.plan_promotion(&local(), &acme(), &stable, &version("1.1.0")).await.unwrap();
-    assert_eq!((first.channel.revision, first.from, first.to.artifacts.len()), (0, None, 1));
+    let first = service
+        .plan_promotion(&local(), &acme(), &stable, &version("1.1.0"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.channel.revision, first.from, first.to.artifacts.len()),
+        (0, None, 1)
+    );
     let back = service.plan_rollback(&local(), &acme(), &beta()).await.unwrap();
     let from = back.from.unwrap().release.version;
     assert_eq!(
@@ -43,7 +49,10 @@ async fn a_move_is_planned_as_it_would_be_made() {
         ErrorCode::ChannelNotFound
     );
     assert_eq!(world.contents(), before, "a plan changes nothing");
-    let moved = service.roll_back(&local(), &acme(), &beta(), Some(2), None).await.unwrap();
+    let moved = service
+        .roll_back(&local(), &acme(), &beta(), Some(2), None)
+        .await
+        .unwrap();
     assert_eq!(moved.release, back.to.release);
     assert_eq!(
         code(service.plan_rollback(&local(), &acme(), &beta()).await),
@@ -76,11 +85,19 @@ async fn a_yank_is_done_as_it_was_seen_or_not_at_all() {
         assert_eq!(code(refused), ErrorCode::ChannelMoved);
     }
     assert_eq!(world.contents(), before);
-    let yanked = service.yank(&local(), &acme(), &version("1.1.0"), seen(2), None).await.unwrap();
-    assert_eq!((yanked.release.status, yanked.rolled_back.len()), (ReleaseStatus::Yanked, 1));
+    let yanked = service
+        .yank(&local(), &acme(), &version("1.1.0"), seen(2), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (yanked.release.status, yanked.rolled_back.len()),
+        (ReleaseStatus::Yanked, 1)
+    );
     let stuck = service.plan_yank(&local(), &acme(), &version("1.0.0")).await.unwrap();
     assert_eq!(stuck.leaving[0].to, None, "there is nothing earlier");
-    let refused = service.plan_promotion(&local(), &acme(), &beta(), &version("1.1.0")).await;
+    let refused = service
+        .plan_promotion(&local(), &acme(), &beta(), &version("1.1.0"))
+        .await;
     assert_eq!(code(refused), ErrorCode::ReleaseYanked);
 }
 
@@ -103,13 +120,19 @@ async fn a_drafts_publish_is_planned_with_what_stands_against_it() {
     };
     let open = plan(None).await;
     let (channel, from) = open.channel.unwrap();
-    assert_eq!((channel.name, from.unwrap().release.version.as_str()), (beta(), "1.0.0"));
+    assert_eq!(
+        (channel.name, from.unwrap().release.version.as_str()),
+        (beta(), "1.0.0")
+    );
     assert_eq!(open.refused, None);
     let closed = ChannelChanges {
         policy: Some(ChannelPolicy::PromoteOnly),
         ..ChannelChanges::default()
     };
-    service.update_channel(&local(), &acme(), &beta(), closed).await.unwrap();
+    service
+        .update_channel(&local(), &acme(), &beta(), closed)
+        .await
+        .unwrap();
     assert_eq!(plan(None).await.refused.unwrap().code, ErrorCode::PolicyPromoteOnly);
     let other = "other".parse().unwrap();
     assert_eq!(plan(Some(&other)).await.refused, None);
@@ -118,7 +141,9 @@ async fn a_drafts_publish_is_planned_with_what_stands_against_it() {
         if_current: Some(1),
         ..DraftIntent::default()
     };
-    let refused = service.publish_draft(&local(), &acme(), &version("1.1.0"), stale, None).await;
+    let refused = service
+        .publish_draft(&local(), &acme(), &version("1.1.0"), stale, None)
+        .await;
     assert_eq!(code(refused), ErrorCode::ChannelMoved);
     let published = service.plan_publish(&local(), &acme(), &version("1.0.0"), None).await;
     assert_eq!(code(published), ErrorCode::ReleaseNotDraft);

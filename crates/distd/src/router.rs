@@ -183,12 +183,21 @@ async fn openapi_json() -> Response {
 /// The `OpenAPI` document of every route.
 pub fn openapi() -> OpenApi {
     let mut document = all().merge(metrics()).split_for_parts().1;
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
-            // Handlers are named within their resource, and operations must be named in all.
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            // Handlers are named within their resource, and operations must be named in all. Pages are
+            // where they are.
             let resource = operation.tags.iter().flatten().next();
             let id = resource.zip(operation.operation_id.as_ref());
-            operation.operation_id = id.map(|(resource, name)| format!("{resource}.{name}"));
+            operation.operation_id = id.map(|(resource, name)| match resource.as_str() {
+                "console" => format!(
+                    "console.{}{}",
+                    method.as_str().to_lowercase(),
+                    path.replace(['/', '-'], "_")
+                )
+                .replace(['{', '}'], ""),
+                _ => format!("{resource}.{name}"),
+            });
         }
     }
     document

@@ -1,12 +1,18 @@
 //! What is fuzzed: each format whole, the parts of formats that checksums would keep a fuzzer from,
-//! and the parsers that formats share.
+//! and the parsers that formats share. The fuzzer runs the targets, and so does the replay among the
+//! tests of `dist-inspect`, which takes this file in as it is.
+
+mod seeds;
 
 use std::io::{Cursor, Write as _};
 use std::time::Duration;
 
+use dist_inspect::parse::disk::{FileSystem, partitions};
 use dist_inspect::parse::{self, cms::SignedData, plist::Plist, x509::Certificate};
 use dist_inspect::{Budget, Context, Limits, Verdict, inspect};
 use zip::write::{SimpleFileOptions, ZipWriter};
+
+pub use seeds::files;
 
 /// One thing that is fuzzed.
 pub struct Target {
@@ -110,6 +116,23 @@ pub const TARGETS: &[Target] = &[
     parser("xml", |bytes, budget| drop(parse::xml::parse(bytes, budget))),
     parser("cms", |bytes, _| drop(SignedData::parse(bytes))),
     parser("x509", |bytes, _| drop(Certificate::parse(bytes))),
+    parser("disk", |bytes, budget| {
+        let volume = &bytes;
+        if let Ok(Some(system)) = FileSystem::of(volume) {
+            for file in system.files(volume, budget).unwrap_or_default().values().take(20) {
+                drop(
+                    file.open(volume, budget)
+                        .and_then(|file| file.bytes(0..file.len(), 1 << 20)),
+                );
+            }
+        }
+    }),
+    parser("partitions", |bytes, _| drop(partitions::places(&bytes))),
+    parser("car", |bytes, budget| {
+        drop(parse::car::icon(bytes, &["AppIcon", "App Icon"], budget))
+    }),
+    parser("ico", |bytes, budget| drop(parse::ico::icon(bytes, budget))),
+    parser("icns", |bytes, budget| drop(parse::icns::icon(bytes, budget))),
     parser("picture", |bytes, budget| drop(parse::picture::icon(bytes, budget))),
 ];
 

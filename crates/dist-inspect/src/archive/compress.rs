@@ -1,10 +1,10 @@
-//! Compressed streams: gzip, xz, zstd and bzip2.
+//! Compressed streams: gzip, xz, zstd, bzip2 and LZMA.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::GzDecoder;
-use lzma_rust2::XzReader;
+use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
@@ -30,6 +30,8 @@ pub enum Compression {
     Zstd,
     /// bzip2, of one or several streams.
     Bzip2,
+    /// LZMA as it was before xz, of one stream.
+    Lzma,
 }
 
 impl Compression {
@@ -40,6 +42,8 @@ impl Compression {
             [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
             [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            // Without a magic number: the usual properties, and a dictionary of some size.
+            [0x5D, 0, 0, ..] => Self::Lzma,
             _ => Self::None,
         }
     }
@@ -52,6 +56,7 @@ impl Compression {
             Self::Xz => "xz",
             Self::Zstd => "zst",
             Self::Bzip2 => "bz2",
+            Self::Lzma => "lzma",
         }
     }
 }
@@ -76,6 +81,10 @@ impl<'a> Decoder<'a> {
             Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, WINDOW >> 10)),
             Compression::Zstd => Box::new(Zstd::new(input)),
             Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
+            Compression::Lzma => match LzmaReader::new_mem_limit(input, WINDOW >> 10, None) {
+                Ok(reader) => Box::new(reader),
+                Err(error) => Box::new(Unreadable(Some(error))),
+            },
         };
         Self {
             inner,
@@ -106,6 +115,15 @@ impl Read for Decoder<'_> {
         self.budget.take(count as u64)?;
         self.budget.check_ratio(self.packed, self.unpacked)?;
         Ok(count)
+    }
+}
+
+/// What cannot be unpacked, and why.
+struct Unreadable(Option<io::Error>);
+
+impl Read for Unreadable {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 
@@ -238,6 +256,25 @@ mod tests {
             let cut = &packed[..packed.len() - 1];
             let decoder = Decoder::new(cut, compression, &budget);
             assert!(decoder.read_all(100).is_err(), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn lzma_is_known_by_its_usual_properties() {
+        // Made by xz --format=lzma.
+        const ONE: &[u8] = b"\x5D\x00\x00\x80\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x00\x37\x9B\x88\xCE\x76\xE2\xF4\xE3\x73\x61\x85\xFF\xFF\x1C\x74\x00\x00";
+        assert_eq!(Compression::of(ONE), Compression::Lzma);
+        let budget = Budget::new(&Limits::default());
+        assert_eq!(
+            Decoder::new(ONE, Compression::Lzma, &budget).read_all(100).unwrap(),
+            b"one two"
+        );
+        for bad in [
+            &ONE[..9],
+            &ONE[..16],
+            b"\x5D\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\0",
+        ] {
+            assert!(Decoder::new(bad, Compression::Lzma, &budget).read_all(100).is_err());
         }
     }
 

@@ -8,6 +8,7 @@ use super::apk::signature::{Fault, tell_signers};
 use super::apk::{MANIFEST_BYTES, processors, v1};
 use super::{Marker, Otherwise, Row};
 use crate::archive::zip::Zip;
+use crate::parse::protobuf::{Field, Message};
 use crate::parse::resources::{Element, Table};
 use crate::subject::Subject;
 use crate::{Format, Inspection, Refusal, Report};
@@ -46,6 +47,12 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         report.error(code, "It has no base module, of which every app bundle consists.", help);
         return Ok(());
     };
+    if let Some(config) = zip.find(b"BundleConfig.pb") {
+        let config = zip.read(&config, MANIFEST_BYTES)?;
+        let bundletool = Message::new(&config).get(1)?.map(Field::bytes);
+        let version = Message::new(bundletool.unwrap_or_default()).get(2)?;
+        report.set_text("bundletool_version", version.map(Field::text));
+    }
     let resources = match zip.find(b"base/resources.pb") {
         Some(member) => zip.read(&member, budget.limits().member_bytes)?,
         None => Vec::new(),

@@ -88,6 +88,22 @@ pub(super) fn describe_zip(
     Ok(())
 }
 
+/// Adds who the package that `zip` is says that it is, and who signed it.
+pub(super) fn identify(
+    source: &dyn Source,
+    zip: &Zip<'_>,
+    budget: &Budget,
+    report: &mut Report,
+) -> Result<(), Refusal> {
+    let Some(member) = zip.find(b"AndroidManifest.xml") else {
+        return Err(Refusal::malformed("package", "it has no manifest"));
+    };
+    let root = Element::from_binary(&zip.read(&member.deflated_unless_stored(), MANIFEST_BYTES)?, budget)?;
+    let manifest = Manifest::new(root, Table::Empty)?;
+    manifest.describe(report)?;
+    signature::describe(source, zip, &manifest, budget, report)
+}
+
 /// Whether the file starts with a member, as Android wants: before Android looked, a program that
 /// was put before the zip ran in its place, and the v1 signature held (CVE-2017-13156, Janus).
 fn check_start(source: &dyn Source, report: &mut Report) -> Result<(), Refusal> {

@@ -9,11 +9,11 @@ use crate::archive::zip::Zip;
 use crate::parse::plist::{Form, Plist};
 use crate::parse::profile::Profile;
 use crate::parse::skim::Skimmed;
-use crate::parse::{icns, picture};
+use crate::parse::{car, icns, picture};
 use crate::refusal::shown;
 use crate::source::Source;
 use crate::subject::Subject;
-use crate::{Inspection, Refusal, Report};
+use crate::{Icon, Inspection, Refusal, Report};
 
 /// How long an `Info.plist` may be, in bytes.
 pub(super) const PLIST: u64 = 4 << 20;
@@ -21,6 +21,10 @@ pub(super) const PLIST: u64 = 4 << 20;
 pub(super) const RESOURCES: u64 = 32 << 20;
 /// How long an icon may be, in bytes.
 pub(super) const ICON: u64 = 16 << 20;
+/// How long an executable may be to be held whole, in bytes, which its signature is compared with.
+const EXECUTABLE: u64 = 32 << 20;
+/// How long an asset catalogue may be of which the icon is shown, in bytes.
+const CATALOGUE: u64 = 32 << 20;
 /// How many bundles in an app are looked into, and how long their lists may be, in bytes.
 const NESTED: usize = 200;
 const NESTED_PLIST: u64 = 1 << 20;
@@ -284,7 +288,7 @@ fn read_profile(bundle: &Bundle<'_>, subject: &Subject<'_>, report: &mut Report)
     }
 }
 
-/// The largest of the icons that `Info.plist` names; those in an asset catalogue are not read.
+/// The largest of the icons that `Info.plist` names, or else of those in the asset catalogue.
 fn set_icon(
     bundle: &Bundle<'_>,
     info: &Plist,
@@ -296,13 +300,16 @@ fn set_icon(
     } else {
         flat_icon(bundle, info)?
     };
-    let Some(bytes) = icon else { return Ok(()) };
-    let png = if bundle.is_mac {
-        icns::largest_png(&bytes)
-    } else {
-        Some(&bytes[..])
+    let Some(bytes) = icon else {
+        inspection.icon = catalogued_icon(bundle, info, subject)?;
+        return Ok(());
     };
-    match png.map(|png| picture::icon(png, subject.budget)).transpose() {
+    let icon = if bundle.is_mac {
+        icns::icon(&bytes, subject.budget)
+    } else {
+        picture::icon(&bytes, subject.budget).map(Some)
+    };
+    match icon {
         Ok(icon) => inspection.icon = icon,
         Err(Refusal::Malformed { .. }) => inspection.report.info(
             "bundle.icon_unreadable",
@@ -314,8 +321,40 @@ fn set_icon(
     Ok(())
 }
 
+/// An icon from the asset catalogue, by its name there; `None` where there is none that can be read.
+fn catalogued_icon(bundle: &Bundle<'_>, info: &Plist, subject: &Subject<'_>) -> Result<Option<Icon>, Refusal> {
+    let mut names: Vec<&str> = ["CFBundleIconName", "CFBundleIconFile"]
+        .into_iter()
+        .filter_map(|key| info.text(key))
+        .collect();
+    for key in ["CFBundleIcons", "CFBundleIcons~ipad"] {
+        let primary = info.get(key).and_then(|icons| icons.get("CFBundlePrimaryIcon"));
+        // Of Apple TV it is the name itself.
+        names.extend(primary.and_then(|icon| icon.text("CFBundleIconName").or_else(|| icon.as_text())));
+    }
+    let place = if bundle.is_mac {
+        "Resources/Assets.car"
+    } else {
+        "Assets.car"
+    };
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let found = match bundle.read(place, CATALOGUE) {
+        Ok(Some(bytes)) => car::icon(&bytes, &names, subject.budget),
+        Ok(None) => return Ok(None),
+        Err(refusal) => Err(refusal),
+    };
+    match found {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => Err(stop),
+        found => Ok(found.unwrap_or_default()),
+    }
+}
+
 fn mac_icon(bundle: &Bundle<'_>, info: &Plist, inspection: &mut Inspection) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(name) = info.text("CFBundleIconFile").filter(|name| !name.is_empty()) else {
+    // The second names it in the asset catalogue, beside which Xcode writes a file of the same name.
+    let named = ["CFBundleIconFile", "CFBundleIconName"].map(|key| info.text(key));
+    let Some(name) = named.into_iter().flatten().find(|name| !name.is_empty()) else {
         return Ok(None);
     };
     let name = if name.contains('.') {
@@ -381,8 +420,11 @@ impl Files for Zip<'_> {
         };
         Ok(Some(if member.is_stored() {
             Box::new(self.section(&member)?)
+        } else if member.size() <= EXECUTABLE.min(self.budget().limits().member_bytes) {
+            Box::new(Zip::read(self, &member, EXECUTABLE)?)
         } else {
-            Box::new(Skimmed::read(self.reader(&member)?, member.size(), self.budget())?)
+            let reader = self.reader(&member)?.without_crc();
+            Box::new(Skimmed::read(reader, member.size(), self.budget())?)
         }))
     }
 }

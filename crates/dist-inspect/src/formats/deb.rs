@@ -297,9 +297,6 @@ fn read_data(
     control: &Paragraph,
     inspection: &mut Inspection,
 ) -> Result<(), Refusal> {
-    if member.name.ends_with(b".lzma") {
-        return Ok(());
-    }
     let mut files: i64 = 0;
     let mut programs = Programs::default();
     let mut desktop = Desktop::default();

@@ -2,22 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
 use flate2::Crc;
 
 use super::bundle::Files;
 use super::{Otherwise, Row, mac_app, signed_code};
 use crate::parse::code_signature::CodeSignature;
-use crate::parse::disk::{Contents, File, FileSystem};
+use crate::parse::disk::{File, FileSystem, partitions};
 use crate::parse::udif::{Disk, Trailer};
 use crate::refusal::shown;
 use crate::source::{Section, Source, Stream};
 use crate::subject::Subject;
-use crate::{Format, Inspection, Refusal, Report};
+use crate::{Budget, Format, Inspection, Refusal, Report};
 
-/// How an image starts that is encrypted.
+/// How an image starts that is encrypted, and how one of the first version ends.
 const ENCRYPTED: &[u8] = b"encrcdsa";
+const ENCRYPTED_V1: &[u8] = b"cdsaencr";
 const TRAILER: usize = 512;
+/// How much of an image is held against its signature, in bytes: more takes too long.
+const SIGNED: u64 = 64 << 20;
 
 pub(super) static DMG: Row = Row {
     format: Format::Dmg,
@@ -25,27 +29,43 @@ pub(super) static DMG: Row = Row {
     content_type: "application/x-apple-diskimage",
     extensions: &["dmg"],
     recognises: |subject| {
-        let has_trailer = subject.tail.len() == TRAILER && subject.tail.starts_with(b"koly");
-        has_trailer || subject.starts_with(ENCRYPTED)
+        let is_raw = || subject.is_named(DMG.extensions) && is_disk(&subject.head);
+        has_trailer(subject) || is_encrypted(subject) || is_raw()
     },
     otherwise: Otherwise::Bytes(
         "dmg.no_trailer",
-        "A disk image ends in a koly trailer, and this file does not.",
+        "A disk image ends in a koly trailer or is a plain disk, and this file is neither.",
     ),
     describe,
 };
 
+fn has_trailer(subject: &Subject<'_>) -> bool {
+    subject.tail.len() == TRAILER && subject.tail.starts_with(b"koly")
+}
+
+fn is_encrypted(subject: &Subject<'_>) -> bool {
+    subject.starts_with(ENCRYPTED) || subject.tail.ends_with(ENCRYPTED_V1)
+}
+
+/// Whether a file starts as disks do: nothing is around the disk in it.
+fn is_disk(head: &[u8]) -> bool {
+    partitions::is_map(head) || FileSystem::of_head(head).is_some()
+}
+
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let report = &mut inspection.report;
-    let is_encrypted = subject.starts_with(ENCRYPTED);
-    report.set_flag("encrypted", Some(is_encrypted));
-    if is_encrypted {
+    report.set_flag("encrypted", Some(is_encrypted(subject)));
+    if is_encrypted(subject) {
         report.warning(
             "dmg.encrypted",
             "The image is encrypted; whoever opens it needs its password, and nothing in it was looked at.",
             "Publish it without a password.",
         );
         return Ok(());
+    }
+    if !has_trailer(subject) {
+        report.set_flag("dmg_signed", Some(false));
+        return describe_disk(&subject.source, &[], false, subject, inspection);
     }
     let trailer = Trailer::read(&subject.tail)?;
     let has_ticket = tell_signature(&trailer, subject, report)?;
@@ -59,13 +79,25 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     }
     let disk = Disk::open(subject.source, &trailer, subject.budget)?;
     check_crc(&trailer, subject, report)?;
-    match open(&disk, subject) {
+    let tables: Vec<Range<u64>> = disk.partitions.iter().map(|(_, place)| place.clone()).collect();
+    describe_disk(&disk, &tables, has_ticket, subject, inspection)
+}
+
+/// Adds what the first file system on a disk tells, of whose partitions some may be known.
+fn describe_disk(
+    disk: &dyn Source,
+    known: &[Range<u64>],
+    has_ticket: bool,
+    subject: &Subject<'_>,
+    inspection: &mut Inspection,
+) -> Result<(), Refusal> {
+    match open(disk, known, subject) {
         Ok(Some(volume)) => describe_volume(&volume, has_ticket, subject, inspection),
         Ok(None) => {
             inspection.report.info(
                 "dmg.not_opened",
                 "No file system that is known was found in the image, so that its app was not looked at.",
-                "See yourself that it opens; APFS, HFS+ and FAT are read.",
+                "See yourself that it opens; APFS, HFS+, HFS, FAT and ISO 9660 are read.",
             );
             Ok(())
         }
@@ -85,20 +117,41 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
 /// A file system in the image, with its files.
 struct Volume<'a> {
     source: Section<'a>,
+    budget: &'a Budget,
     system: FileSystem,
     files: BTreeMap<Vec<u8>, File>,
 }
 
-/// The first file system that is known.
-fn open<'a>(disk: &'a Disk<'_>, subject: &Subject<'_>) -> Result<Option<Volume<'a>>, Refusal> {
-    for (_, place) in &disk.partitions {
-        subject.budget.step()?;
+/// The first file system that is read: in one of the partitions that are known, or of those that a map
+/// at the start of the disk tells, or else on all of the disk.
+fn open<'a>(disk: &'a dyn Source, known: &[Range<u64>], subject: &Subject<'a>) -> Result<Option<Volume<'a>>, Refusal> {
+    if let Some(volume) = first(disk, known, subject.budget)? {
+        return Ok(Some(volume));
+    }
+    let mut places = partitions::places(disk)?;
+    // A disk that lacks its end still has its map.
+    if known.is_empty() && places.iter().any(|place| place.end > disk.len()) {
+        return Err(Refusal::Truncated);
+    }
+    places.push(0..disk.len());
+    first(disk, &places, subject.budget)
+}
+
+/// The first of these partitions with a file system that is known.
+fn first<'a>(disk: &'a dyn Source, places: &[Range<u64>], budget: &'a Budget) -> Result<Option<Volume<'a>>, Refusal> {
+    for place in places {
+        budget.step()?;
         let Ok(source) = Section::new(disk, place.clone()) else {
             continue;
         };
         if let Some(system) = FileSystem::of(&source)? {
-            let files = system.files(&source, subject.budget)?;
-            return Ok(Some(Volume { source, system, files }));
+            let files = system.files(&source, budget)?;
+            return Ok(Some(Volume {
+                source,
+                budget,
+                system,
+                files,
+            }));
         }
     }
     Ok(None)
@@ -114,7 +167,11 @@ fn describe_volume(
     report.set_text("file_system", Some(volume.system.as_str()));
     if let Some(app) = mac_app::app(volume) {
         let info = [&app, &b"/Contents/Info.plist"[..]].concat();
-        if !volume.files.get(&info).is_some_and(|file| file.is_packed) {
+        let opened = volume
+            .files
+            .get(&info)
+            .map(|file| file.open(&volume.source, volume.budget));
+        if !matches!(opened, Some(Err(Refusal::MethodUnknown { .. }))) {
             return mac_app::describe(volume, has_ticket, subject, inspection);
         }
         report.info(
@@ -166,12 +223,7 @@ impl Files for Volume<'_> {
         let Some(file) = self.files.get(path) else {
             return Ok(None);
         };
-        if file.is_packed {
-            let name = shown(path);
-            return Err(Refusal::MethodUnknown { name, method: 0 });
-        }
-        let volume = &self.source;
-        Ok(Some(Box::new(Contents { volume, file })))
+        file.open(&self.source, self.budget).map(Some)
     }
 }
 
@@ -219,10 +271,24 @@ fn tell_signature(trailer: &Trailer, subject: &Subject<'_>, report: &mut Report)
     if let Some(message) = signature.message()? {
         let signer = signed_code::signer(&message);
         report.set_list("dmg_signer", signer.map(|signer| signer.subject.in_order()));
-        if signature.is_signed_directory(&message) == Some(false) {
+        let checks = [
+            (
+                signature.is_signed_directory(&message),
+                "its code directory is another one than was signed",
+            ),
+            (
+                signature.is_by_its_signer(&message),
+                "the certificate that it names did not make it",
+            ),
+            (
+                signature.is_code(subject.source, SIGNED, subject.budget)?,
+                "it was changed after it was signed",
+            ),
+        ];
+        if let Some((_, why)) = checks.iter().find(|(holds, _)| *holds == Some(false)) {
             report.error(
                 "dmg.signature_broken",
-                "The image's signature does not hold: its code directory is another one than was signed.",
+                format!("The image's signature does not hold: {why}."),
                 "Sign the image again, and change nothing in it after.",
             );
         }

@@ -1,5 +1,7 @@
 //! The makers of installers for Windows: what they pack stands in or after a common program.
 
+use std::ops::Range;
+
 use crate::parse::little::{u32_at, u64_at};
 use crate::parse::pe::Pe;
 use crate::parse::pe_resources::{Resources, kind};
@@ -18,6 +20,9 @@ const INNO_DATA: &str = "Inno Setup Setup Data (";
 /// What NSIS puts before its data, at a multiple of this.
 const NSIS_MAGIC: &[u8] = b"\xEF\xBE\xAD\xDENullsoftInst";
 const NSIS_STEP: usize = 512;
+/// How the section of `WiX` Burn starts, and how long what is read of it is, in bytes.
+const BURN_MAGIC: u64 = 0x00F1_4300;
+const BURN_HEADER: u64 = 512;
 /// Where Squirrel's setup has the zip with what it installs.
 const SQUIRREL_KIND: &str = "DATA";
 
@@ -51,9 +56,9 @@ pub(super) fn tell(
             return Ok(());
         }
     }
-    if pe.section(".wixburn").is_some() {
+    if let Some(section) = pe.section(".wixburn") {
         report.set_text("installer", Some("burn"));
-        return Ok(());
+        return tell_burn(report, source, section.range.clone());
     }
     tell_appended(report, pe.end(), source)
 }
@@ -84,6 +89,46 @@ fn tell_inno(report: &mut Report, source: &dyn Source, resources: &Resources<'_>
     let version = header.strip_prefix(INNO_DATA).and_then(|rest| rest.split_once(')'));
     report.set_text("inno_data_version", version.map(|(version, _)| version));
     Ok(true)
+}
+
+/// The section of `WiX` Burn says by which code Windows lists the bundle, and how long are the cabinets that
+/// follow the program: its own, and then what it installs.
+fn tell_burn(report: &mut Report, source: &dyn Source, section: Range<u64>) -> Result<(), Refusal> {
+    let header = source.bytes(section.start..section.end.min(section.start + BURN_HEADER), BURN_HEADER)?;
+    let number = |offset: usize| u32_at(&header, offset).map_or(0, u64::from);
+    if number(0) != BURN_MAGIC || number(4) != 2 {
+        return Ok(());
+    }
+    report.set_text("product_code", header.get(8..24).map(guid));
+    let (program, signature) = (number(24), number(32) + number(36));
+    let count = usize::try_from(number(44)).unwrap_or(usize::MAX);
+    let mut cabinets = header.get(48..).unwrap_or_default().chunks_exact(4).take(count);
+    let own = cabinets.next().and_then(|len| u32_at(len, 0)).map_or(0, u64::from);
+    let others: u64 = cabinets.filter_map(|len| u32_at(len, 0)).map(u64::from).sum();
+    // What a program that was signed by itself has after it stands behind that signature.
+    let own_end = if number(32) > 0 { signature } else { program + own };
+    tell_length(report, source, own_end + others);
+    Ok(())
+}
+
+/// A GUID as Windows writes it, of which the first three parts stand the other way round.
+fn guid(bytes: &[u8]) -> String {
+    let part = |range: Range<usize>, is_reversed: bool| {
+        let mut part = bytes.get(range).unwrap_or_default().to_vec();
+        if is_reversed {
+            part.reverse();
+        }
+        hex::encode_upper(part)
+    };
+    let parts = [
+        (0..4, true),
+        (4..6, true),
+        (6..8, true),
+        (8..10, false),
+        (10..16, false),
+    ];
+    let parts = parts.map(|(range, is_reversed)| part(range, is_reversed));
+    format!("{{{}}}", parts.join("-"))
 }
 
 /// Says so where less is there than the installer says.

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use super::{Otherwise, Row, signature};
 use crate::parse::cfb::{self, CompoundFile};
-use crate::parse::msi::{Package, Summary};
+use crate::parse::ico;
+use crate::parse::msi::{Kind, Package, Summary};
+use crate::parse::pe::Pe;
+use crate::parse::pe_resources::Resources;
 use crate::subject::Subject;
-use crate::{Format, Inspection, Refusal, Report};
+use crate::{Budget, Format, Icon, Inspection, Refusal, Report};
 
 /// Word documents and others start as an msi does, so the name has its say.
 pub(super) static MSI: Row = Row {
     format: Format::Msi,
     package_type: "msi",
     content_type: "application/x-msi",
-    extensions: &["msi"],
+    extensions: &["msi", "msp", "mst"],
     recognises: |subject| subject.starts_with(cfb::MAGIC) && subject.is_named(MSI.extensions),
     otherwise: Otherwise::Bytes(
         "msi.not_a_compound_file",
@@ -31,6 +34,8 @@ const NO_PRODUCT: Code = (
     "msi.no_product",
     "Set ProductCode, ProductName, ProductVersion, ProductLanguage and Manufacturer.",
 );
+const PATCH: Code = ("msi.patch", "Publish the whole package, which upgrades as well.");
+const TRANSFORM: Code = ("msi.transform", "Publish the package that it is for.");
 const NO_UPGRADE_CODE: Code = (
     "msi.no_upgrade_code",
     "Set an UpgradeCode, and keep it from release to release.",
@@ -45,22 +50,37 @@ const REQUIRED: [&str; 5] = [
 ];
 
 fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
-    let report = &mut inspection.report;
-    match read(subject, report) {
+    match read(subject, inspection) {
         Err(stop @ (Refusal::Io(_) | Refusal::Time { .. })) => Err(stop),
         Err(refusal) => {
             let message = format!("It is damaged, so that Windows Installer cannot open it. {refusal}");
-            report.error(BROKEN.0, message, BROKEN.1);
+            inspection.report.error(BROKEN.0, message, BROKEN.1);
             Ok(())
         }
         Ok(()) => Ok(()),
     }
 }
 
-fn read(subject: &Subject<'_>, report: &mut Report) -> Result<(), Refusal> {
+fn read(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
     let package = Package::new(CompoundFile::open(subject.source, subject.budget)?)?;
-    tell_summary(report, &package.summary()?);
-    tell_properties(report, &package.properties()?);
+    let report = &mut inspection.report;
+    match package.kind()? {
+        Kind::Product => {
+            tell_summary(report, &package.summary()?);
+            let properties = package.properties()?;
+            tell_properties(report, &properties);
+            inspection.icon = icon(&package, &properties, subject.budget)?;
+        }
+        Kind::Patch => {
+            let message = "It is a patch, which changes a product that is installed and installs none.";
+            report.error(PATCH.0, message, PATCH.1);
+        }
+        Kind::Transform => {
+            let message = "It is a transform, which changes how a package is installed and installs nothing.";
+            report.error(TRANSFORM.0, message, TRANSFORM.1);
+        }
+    }
+    let report = &mut inspection.report;
     let Some(blob) = package.signature()? else {
         signature::tell_none(report, "Windows warns of an unknown publisher when it is installed");
         return Ok(());
@@ -68,6 +88,31 @@ fn read(subject: &Subject<'_>, report: &mut Report) -> Result<(), Refusal> {
     signature::tell(subject, report, &blob, &|hasher| {
         package.visit_signed(&mut |part| hasher.update(part))
     })
+}
+
+/// The icon that Windows lists the product with; `None` where it has none, or one that nobody can read.
+fn icon(
+    package: &Package<'_>,
+    properties: &BTreeMap<String, Option<String>>,
+    budget: &Budget,
+) -> Result<Option<Icon>, Refusal> {
+    let Some(Some(name)) = properties.get("ARPPRODUCTICON") else {
+        return Ok(None);
+    };
+    let Some(bytes) = package.icon(name)? else {
+        return Ok(None);
+    };
+    let read = || {
+        if ico::is_icon(&bytes) {
+            return ico::icon(&bytes, budget);
+        }
+        let pe = Pe::read(&bytes, budget)?;
+        Resources::of(&pe, &bytes, budget).map_or(Ok(None), |resources| resources.icon())
+    };
+    match read() {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => Err(stop),
+        icon => Ok(icon.unwrap_or_default()),
+    }
 }
 
 fn tell_summary(report: &mut Report, summary: &Summary) {

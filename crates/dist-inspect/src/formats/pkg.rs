@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{Otherwise, Row, signed_code};
 use crate::parse::cms::SignedData;
+use crate::parse::hash::Hash;
+use crate::parse::public_key::{Padding, PublicKey};
 use crate::parse::x509::Certificate;
 use crate::parse::xar::{File, Signature, Xar};
 use crate::parse::xml::{self, Element};
@@ -192,7 +194,7 @@ fn tell_signature(xar: &Xar<'_>, has_ticket: bool, report: &mut Report) -> Resul
         );
         return Ok(());
     };
-    check_message(xar, signature, report)?;
+    check_signatures(xar, &signatures, report)?;
     let signer = signature
         .certificates
         .first()
@@ -228,17 +230,44 @@ fn tell_signature(xar: &Xar<'_>, has_ticket: bool, report: &mut Report) -> Resul
     Ok(())
 }
 
-/// Whether a signed message is about this table's checksum.
-fn check_message(xar: &Xar<'_>, signature: &Signature, report: &mut Report) -> Result<(), Refusal> {
-    let checksum = xar.checksum()?.filter(|_| signature.style == "CMS");
-    let Some(checksum) = checksum else { return Ok(()) };
-    let message = SignedData::parse(&signature.bytes)?;
-    if message.is_about(&checksum) == Some(false) {
+/// Whether all signatures are of this table's checksum.
+fn check_signatures(xar: &Xar<'_>, signatures: &[Signature], report: &mut Report) -> Result<(), Refusal> {
+    let Some(checksum) = xar.checksum()? else { return Ok(()) };
+    let mut held = None;
+    for signature in signatures {
+        let holds = match signature.style.as_str() {
+            "CMS" => {
+                let message = SignedData::parse(&signature.bytes)?;
+                let is_by_signer = message.signers.first().and_then(|signer| signer.verifies(&checksum));
+                is_by_signer.or_else(|| message.is_about(&checksum))
+            }
+            "RSA" => is_by_key(signature, &checksum),
+            _ => None,
+        };
+        held = holds.map(|holds| holds && held != Some(false)).or(held);
+    }
+    report.set_flag("signature_valid", held);
+    if held == Some(false) {
         report.error(
             "pkg.signature_broken",
-            "The signature is about another table of contents than this one, so that installers refuse it.",
+            "The signature is about another table of contents than this one, or of another key than its \
+             certificate's, so that installers refuse it.",
             "Sign it again, and change nothing in it after.",
         );
     }
     Ok(())
+}
+
+/// Whether a plain signature is one of `checksum`, which is a hash already: its length tells of which
+/// kind. Some tools hash it once more.
+fn is_by_key(signature: &Signature, checksum: &[u8]) -> Option<bool> {
+    let certificate = Certificate::parse(signature.certificates.first()?).ok()?;
+    let key = PublicKey::parse(certificate.public_key).ok()?;
+    let bytes = &signature.bytes;
+    let is_of_hash = |hash: Hash| {
+        let is_its_kind = hash.digest(b"").len() == checksum.len();
+        (is_its_kind && key.verifies_digest(Padding::Pkcs1, hash, checksum, bytes))
+            || key.verifies(Padding::Pkcs1, hash, checksum, bytes)
+    };
+    Some([Hash::Sha1, Hash::Sha256, Hash::Sha512].into_iter().any(is_of_hash))
 }

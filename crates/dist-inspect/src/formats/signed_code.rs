@@ -15,6 +15,9 @@ use crate::{Refusal, Report};
 /// Apple's mark in certificates for apps that are not from its store.
 const DEVELOPER_ID: &str = "1.2.840.113635.100.6.1.13";
 
+/// How much code is held against its signature, in bytes: more takes too long.
+const CODE: u64 = 32 << 20;
+
 const SIGN_AGAIN: &str = "Sign the app again, and change nothing in it after.";
 const SIGN: &str = "Sign the app with a certificate of your team.";
 
@@ -71,8 +74,8 @@ pub(super) fn describe(
         return Ok(());
     }
     let resources = bundle.read("_CodeSignature/CodeResources", bundle::RESOURCES)?;
-    for signature in &signatures {
-        check(signature, info, resources.as_deref(), report)?;
+    for (signature, slice) in signatures.iter().zip(&slices) {
+        check(signature, slice, [Some(info), resources.as_deref()], subject, report)?;
     }
     tell(&signatures, bundle.is_mac, told, subject, report)
 }
@@ -86,18 +89,44 @@ fn read_signature(slice: &Slice<'_>, subject: &Subject<'_>) -> Result<Option<Cod
     Ok(Some(signature))
 }
 
-/// Compares what was signed with what is there.
-fn check(signature: &CodeSignature, info: &[u8], resources: Option<&[u8]>, report: &mut Report) -> Result<(), Refusal> {
+/// Compares what was signed with what is there: the code, `Info.plist` and the list of resources.
+fn check(
+    signature: &CodeSignature,
+    slice: &Slice<'_>,
+    [info, resources]: [Option<&[u8]>; 2],
+    subject: &Subject<'_>,
+    report: &mut Report,
+) -> Result<(), Refusal> {
     let message = signature.message()?;
-    let is_signed = message.and_then(|message| signature.is_signed_directory(&message));
-    let resources = resources.and_then(|resources| signature.is_special(special::RESOURCES, resources));
+    let message = message.as_ref();
+    let special = |slot, contents: Option<&[u8]>| contents.and_then(|contents| signature.is_special(slot, contents));
+    let is_code = match signature.is_code(&slice.section, CODE, subject.budget) {
+        // Of what came packed, only the signature is held where it is large.
+        Err(Refusal::Truncated) => None,
+        is_code => is_code?,
+    };
     let checks = [
-        (is_signed, "its code directory is another one than was signed"),
         (
-            signature.is_special(special::INFO, info),
+            message.and_then(|message| signature.is_signed_directory(message)),
+            "its code directory is another one than was signed",
+        ),
+        (
+            message.and_then(|message| signature.are_signed_directories(message, subject.budget)),
+            "it has a code directory besides those that were signed",
+        ),
+        (
+            message.and_then(|message| signature.is_by_its_signer(message)),
+            "the certificate that it names did not make it",
+        ),
+        (is_code, "its code was changed after it was signed"),
+        (
+            special(special::INFO, info),
             "its Info.plist was changed after it was signed",
         ),
-        (resources, "the list of its resources was changed after it was signed"),
+        (
+            special(special::RESOURCES, resources),
+            "the list of its resources was changed after it was signed",
+        ),
     ];
     let broken = checks.iter().find(|(is_same, _)| *is_same == Some(false));
     let is_told = report.findings.iter().any(|finding| finding.code == "signature.broken");

@@ -6,7 +6,7 @@ use crate::archive::zip::{Member, Zip};
 use crate::refusal::shown;
 use crate::source::Source;
 use crate::subject::Subject;
-use crate::{Budget, Format, Inspection, Refusal};
+use crate::{Budget, Format, Inspection, Refusal, Report, Severity};
 
 pub(super) static APKS: Row = Row {
     format: Format::Apks,
@@ -39,6 +39,8 @@ pub(super) static XAPK: Row = Row {
 /// The names that bundletool, and others who make sets, give the package that can stand alone or
 /// that the others need, the best first.
 const BASES: [&str; 4] = ["universal.apk", "splits/base-master.apk", "base.apk", "base-master.apk"];
+/// How many splits are looked at.
+const SPLITS: usize = 500;
 /// Words in the names of splits that are for one processor.
 const PROCESSORS: [&str; 5] = ["arm64_v8a", "armeabi_v7a", "armeabi", "x86_64", "x86"];
 
@@ -59,6 +61,7 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
             NO_BASE.1,
         ),
     }
+    check_splits(zip, &splits, subject.budget, &mut inspection.report)?;
     let words = splits.iter().filter_map(|split| processor(split.name));
     inspection.report.set_archs(words);
     // The base alone would miss the splits that are beside it here.
@@ -75,6 +78,47 @@ fn base<'z>(zip: &'z Zip<'_>, splits: &[Member<'z>]) -> Option<Member<'z>> {
     let is_config = |member: &&Member<'_>| member.name.starts_with(b"config.") || member.name.starts_with(b"split_");
     let others = splits.iter().filter(|member| !is_config(member));
     named.or_else(|| others.max_by_key(|member| member.size()).copied())
+}
+
+/// Whether all splits are of the same app, version and signer, as devices want.
+fn check_splits(zip: &Zip<'_>, splits: &[Member<'_>], budget: &Budget, report: &mut Report) -> Result<(), Refusal> {
+    for split in splits.iter().take(SPLITS) {
+        let name = shown(split.name);
+        let mut own = super::blank(None);
+        let looked = with_package(zip, split, budget, |source| {
+            apk::identify(source, &Zip::open(source, budget)?, budget, &mut own)
+        });
+        match looked {
+            Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
+            Err(Refusal::TooLarge { .. }) => continue,
+            Err(refusal) => {
+                let message = format!("The split {name} cannot be read, so that no device installs the set. {refusal}");
+                report.error(SPLIT_BROKEN.0, message, SPLIT_BROKEN.1);
+                return Ok(());
+            }
+            Ok(()) => {}
+        }
+        if let Some(fault) = own.findings.iter().find(|finding| finding.severity == Severity::Error) {
+            let message = format!("The split {name} is broken. {}", fault.message);
+            report.error(SPLIT_BROKEN.0, message, SPLIT_BROKEN.1);
+            return Ok(());
+        }
+        let differs = |fact: &str| report.facts.contains_key("app_id") && own.facts.get(fact) != report.facts.get(fact);
+        if differs("app_id") || differs("build") {
+            let message = format!(
+                "The split {name} is of another app or version than the base, so that no device installs the set."
+            );
+            report.error(SPLIT_VERSION.0, message, SPLIT_VERSION.1);
+            return Ok(());
+        }
+        if differs("cert_sha256") {
+            let message =
+                format!("The split {name} is signed by another one than the base, so that no device installs the set.");
+            report.error(SPLIT_SIGNER.0, message, SPLIT_SIGNER.1);
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Gives a package in the set to `look`: by position where it is stored, else unpacked if it may be.
@@ -106,4 +150,10 @@ fn processor(name: &[u8]) -> Option<String> {
     })
 }
 
+const SPLIT_BROKEN: (&str, &str) = (
+    "apks.split_broken",
+    "Build the set again, and sign it as the last step.",
+);
+const SPLIT_VERSION: (&str, &str) = ("apks.split_version", "Put the splits of one build into the set.");
+const SPLIT_SIGNER: (&str, &str) = ("apks.split_signer", "Sign all splits with the same key.");
 const NO_BASE: (&str, &str) = ("apks.no_base", "Build the set with bundletool.");

@@ -10,7 +10,6 @@ use super::cms::{SignedData, Signer};
 use super::hash::Hash;
 use super::little::{u16_at, u32_at};
 use super::pe::{Directory, Pe};
-use super::public_key::{Padding, PublicKey};
 use crate::source::Source;
 use crate::{Budget, Refusal};
 
@@ -18,8 +17,6 @@ use crate::{Budget, Refusal};
 const INDIRECT_DATA: &str = "1.3.6.1.4.1.311.2.1.4";
 /// A second signature, beside the first (`SPC_NESTED_SIGNATURE`).
 const NESTED: &str = "1.3.6.1.4.1.311.2.4.1";
-/// RSA with a random part (`RSASSA-PSS`).
-const PSS: &str = "1.2.840.113549.1.1.10";
 /// A certificate table's entry that is a signed message.
 const SIGNED_DATA: u16 = 2;
 /// How long a table of signatures may be, in bytes; some hide settings in it.
@@ -68,18 +65,8 @@ impl<'a> Signature<'a> {
     /// Whether the signer's certificate has the key with which the digest was signed; `None` where
     /// there is no certificate, or its key or the way to sign is not known here.
     pub fn is_by_its_signer(&self) -> Option<bool> {
-        let signer = &self.signer;
-        let hash = Hash::of_oid(&signer.digest_algorithm)?;
         // The contents alone, without tag and length, as PKCS#7 has it.
-        let digest = hash.digest(self.message.content?.contents);
-        let is_over_it = signer.message_digest()? == digest;
-        let key = PublicKey::parse(signer.certificate.as_ref()?.public_key).ok()?;
-        let padding = if signer.signature_algorithm == PSS {
-            Padding::Pss
-        } else {
-            Padding::Pkcs1
-        };
-        Some(is_over_it && key.verifies(padding, hash, &signer.signed_bytes()?, &signer.signature))
+        self.signer.verifies(self.message.content?.contents)
     }
 
     /// The signature that stands beside it, if there is one, whole.

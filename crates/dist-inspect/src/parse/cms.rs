@@ -1,10 +1,9 @@
-//! CMS or PKCS#7 (RFC 5652): who signed something, by which certificate, and when. Nothing is
-//! verified: the digests and attributes are for whoever does.
-
-use sha1::Sha1;
-use sha2::{Digest as _, Sha256, Sha384, Sha512};
+//! CMS or PKCS#7 (RFC 5652): who signed something, by which certificate, and when. Whoever issued the
+//! certificate is not asked.
 
 use super::asn1::{Value, first, malformed, tag};
+use super::hash::Hash;
+use super::public_key::{Padding, PublicKey};
 use super::x509::{Certificate, time};
 use crate::Refusal;
 
@@ -16,6 +15,8 @@ const COUNTERSIGNATURE: &str = "1.2.840.113549.1.9.6";
 const TIMESTAMP_TOKEN: &str = "1.3.6.1.4.1.311.3.3.1";
 /// The same as RFC 3161 has it, and Apple.
 const RFC3161_TOKEN: &str = "1.2.840.113549.1.9.16.2.14";
+/// RSASSA-PSS as a way to sign.
+const PSS: &str = "1.2.840.113549.1.1.10";
 const CERTIFICATES: usize = 100;
 
 /// A signed message.
@@ -98,13 +99,7 @@ impl SignedData<'_> {
     /// where that is hashed in a way that is not known, or stands in no attribute.
     pub fn is_about(&self, content: &[u8]) -> Option<bool> {
         let signer = self.signers.first()?;
-        let digest = match signer.digest_algorithm.as_str() {
-            "1.3.14.3.2.26" => Sha1::digest(content).to_vec(),
-            "2.16.840.1.101.3.4.2.1" => Sha256::digest(content).to_vec(),
-            "2.16.840.1.101.3.4.2.2" => Sha384::digest(content).to_vec(),
-            "2.16.840.1.101.3.4.2.3" => Sha512::digest(content).to_vec(),
-            _ => return None,
-        };
+        let digest = Hash::of_oid(&signer.digest_algorithm)?.digest(content);
         Some(signer.message_digest()? == digest)
     }
 }
@@ -127,6 +122,24 @@ impl<'a> Signer<'a> {
             attributes,
             unsigned,
         })
+    }
+
+    /// Whether the key of the signer's certificate signed `content`, be it with attributes or alone;
+    /// `None` where there is no certificate, or its key or the way to sign is not known here.
+    pub fn verifies(&self, content: &[u8]) -> Option<bool> {
+        let hash = Hash::of_oid(&self.digest_algorithm)?;
+        // The algorithm of the signature may be that of the key alone.
+        let signing_hash = Hash::of_oid(&self.signature_algorithm).unwrap_or(hash);
+        let key = PublicKey::parse(self.certificate.as_ref()?.public_key).ok()?;
+        let attributes = self.signed_bytes();
+        let is_over_it = attributes.is_none() || self.message_digest()? == hash.digest(content);
+        let signed = attributes.as_deref().unwrap_or(content);
+        let padding = if self.signature_algorithm == PSS {
+            Padding::Pss
+        } else {
+            Padding::Pkcs1
+        };
+        Some(is_over_it && key.verifies(padding, signing_hash, signed, &self.signature))
     }
 
     /// When the signer says that it was signed, in seconds since the Unix epoch.

@@ -4,7 +4,7 @@
 //! entitlements, and a message in which somebody signs the first directory. All numbers are
 //! big-endian. Source: Apple's `cs_blobs.h` and `codedirectory.h`.
 
-use super::big::u32_at;
+use super::big::{u32_at, u64_at};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
@@ -14,6 +14,8 @@ use super::plist::Plist;
 use crate::source::Source;
 use crate::{Budget, Refusal};
 
+/// The signed attribute that lists the digests of all directories.
+const CDHASHES: &str = "1.2.840.113635.100.9.1";
 const SUPER_BLOB: u32 = 0xFADE_0CC0;
 const DIRECTORY: u32 = 0xFADE_0C02;
 /// How long a signature may be, in bytes: a few percent of the code.
@@ -86,6 +88,10 @@ pub struct Directory {
     hashes: usize,
     hash_size: usize,
     specials: usize,
+    /// How many hashes of code there are, of how many bytes each, and where the code ends.
+    codes: usize,
+    page: u64,
+    code_limit: u64,
 }
 
 /// How a directory hashes.
@@ -221,6 +227,54 @@ impl CodeSignature {
         message.is_about(&self.bytes[place])
     }
 
+    /// Whether the signer's certificate has the key with which the first directory was signed; `None`
+    /// where that cannot be told.
+    pub fn is_by_its_signer(&self, message: &SignedData<'_>) -> Option<bool> {
+        let place = self.directories.first()?.place.clone();
+        message.signers.first()?.verifies(&self.bytes[place])
+    }
+
+    /// Whether all directories are among those that the signed message lists by their digests; `None`
+    /// where it lists none, as old ones do.
+    pub fn are_signed_directories(&self, message: &SignedData<'_>, budget: &Budget) -> Option<bool> {
+        let list = message.signers.first()?.attribute(CDHASHES)?.octets().ok()?;
+        let list = Plist::parse(&list, budget).ok()?;
+        let digests: Vec<&[u8]> = list.array("cdhashes").iter().filter_map(Plist::as_data).collect();
+        let is_listed = |directory: &Directory| {
+            let digest = directory.hash.digest(&self.bytes[directory.place.clone()]);
+            digests.contains(&&digest[..20])
+        };
+        Some(self.directories.iter().all(is_listed))
+    }
+
+    /// Whether `code`, the file or part of it that is signed, is what the best directory hashes, page
+    /// by page; `None` where that is more than `limit` bytes.
+    ///
+    /// # Errors
+    /// Where the code cannot be read.
+    pub fn is_code(&self, code: &dyn Source, limit: u64, budget: &Budget) -> Result<Option<bool>, Refusal> {
+        let directory = self.directory();
+        let (page, end) = (directory.page, directory.code_limit);
+        if end > limit {
+            return Ok(None);
+        }
+        let bytes = &self.bytes[directory.place.clone()];
+        let hashes = bytes.get(directory.hashes..).unwrap_or_default();
+        let hashes = hashes.chunks_exact(directory.hash_size.max(1)).take(directory.codes);
+        if hashes.len() as u64 != end.div_ceil(page) || end > code.len() {
+            return Ok(Some(false));
+        }
+        for (place, expected) in hashes.enumerate() {
+            budget.step()?;
+            let start = place as u64 * page;
+            let page = code.bytes(start..end.min(start.saturating_add(page)), limit)?;
+            if directory.hash.digest(&page) != expected {
+                return Ok(Some(false));
+            }
+        }
+        Ok(Some(true))
+    }
+
     /// Whether `contents` are what the best directory has in this slot of [`special`]; `None` where
     /// it has nothing there.
     pub fn is_special(&self, slot: usize, contents: &[u8]) -> Option<bool> {
@@ -257,7 +311,20 @@ impl Directory {
             hashes: number(16)? as usize,
             hash_size: bytes.get(36).copied().map_or(0, usize::from),
             specials: number(24)? as usize,
+            codes: number(28)? as usize,
+            // As a power of two; zero for all of it at once.
+            page: match bytes.get(39) {
+                Some(power @ 1..=24) => 1 << power,
+                _ => u64::MAX,
+            },
+            code_limit: Self::code_limit(bytes, version).ok_or(Refusal::Truncated)?,
         })
+    }
+
+    /// Where the code ends; in files of 4 GiB and more that stands elsewhere.
+    fn code_limit(bytes: &[u8], version: u32) -> Option<u64> {
+        let large = if version >= 0x2_0300 { u64_at(bytes, 56)? } else { 0 };
+        Some(if large > 0 { large } else { u32_at(bytes, 32)?.into() })
     }
 
     /// Whether it has this of [`flag`].
@@ -376,6 +443,31 @@ mod tests {
         assert_eq!(signature.cdhash().len(), 40);
         let allowed = signature.entitlements.unwrap();
         assert_eq!(allowed.get("get-task-allow"), Some(&Plist::Bool(true)));
+    }
+
+    #[test]
+    fn code_is_compared_page_by_page() {
+        let code: Vec<u8> = (0..10_000).map(|place: u32| place.to_le_bytes()[1]).collect();
+        let mut directory = directory(0, b"info");
+        for page in code.chunks(4096) {
+            directory.extend(Sha256::digest(page));
+        }
+        let length = u32::try_from(directory.len()).unwrap();
+        directory[4..8].copy_from_slice(&length.to_be_bytes());
+        directory[31] = 3;
+        directory[32..36].copy_from_slice(&10_000_u32.to_be_bytes());
+        let signature = read(&signature(&[(slot::DIRECTORY, directory)])).unwrap();
+        let budget = Budget::new(&Limits::default());
+        let is_code = |code: &[u8], limit| signature.is_code(&code, limit, &budget).unwrap();
+        assert_eq!(is_code(&code, 10_000), Some(true));
+        assert_eq!(is_code(&code, 9_999), None);
+        assert_eq!(is_code(&code[..9_999], 10_000), Some(false));
+        assert_eq!(is_code(&[&code[..], b"signature"].concat(), 10_000), Some(true));
+        for place in [0, 4096, 9_999] {
+            let mut changed = code.clone();
+            changed[place] ^= 1;
+            assert_eq!(is_code(&changed, 10_000), Some(false), "{place}");
+        }
     }
 
     #[test]

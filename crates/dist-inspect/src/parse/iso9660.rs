@@ -1,8 +1,11 @@
-//! ISO 9660 images with Rock Ridge's names and links, and files compressed by `mkzftree`.
-//! Sources: ECMA-119, and the System Use Sharing and Rock Ridge Interchange Protocols 1.12.
+//! ISO 9660 images with Rock Ridge's names and links, or else with Joliet's names, and files compressed
+//! by `mkzftree`.
+//! Sources: ECMA-119, the System Use Sharing and Rock Ridge Interchange Protocols 1.12, and Microsoft's
+//! Joliet specification.
 
 use super::little::u32_or_zero as u32_at;
 use std::io::Read;
+use std::ops::Range;
 
 use flate2::read::ZlibDecoder;
 
@@ -27,6 +30,8 @@ pub struct Iso<'a> {
     source: &'a dyn Source,
     budget: &'a Budget,
     root: Record,
+    /// Whether names are in UTF-16, as Joliet has them.
+    is_joliet: bool,
 }
 
 /// What a folder says about something in it.
@@ -46,6 +51,9 @@ impl<'a> Iso<'a> {
     /// [`Refusal::Malformed`] where there is none.
     pub fn open(source: &'a dyn Source, budget: &'a Budget) -> Result<Self, Refusal> {
         const PRIMARY: u8 = 1;
+        const SUPPLEMENTARY: u8 = 2;
+        let mut plain = None;
+        let mut joliet = None;
         for index in 0..DESCRIPTIONS {
             let start = VOLUMES + index * SECTOR;
             let Ok(volume) = source.bytes(start..start + SECTOR, SECTOR) else {
@@ -54,13 +62,51 @@ impl<'a> Iso<'a> {
             if volume.get(1..6) != Some(b"CD001") {
                 break;
             }
-            if volume.first() == Some(&PRIMARY) {
-                let root = volume.get(156..190).and_then(Record::read);
-                let root = root.ok_or_else(|| malformed("it has no root"))?;
-                return Ok(Self { source, budget, root });
+            let root = volume.get(156..190).and_then(Record::read);
+            let is_joliet = matches!(&volume[88..91], b"%/@" | b"%/C" | b"%/E");
+            match volume.first() {
+                Some(&PRIMARY) if plain.is_none() => plain = root,
+                Some(&SUPPLEMENTARY) if is_joliet && joliet.is_none() => joliet = root,
+                _ => {}
             }
         }
-        Err(malformed("it describes no volume"))
+        let root = plain.ok_or_else(|| malformed("it describes no volume"))?;
+        let plain = Self {
+            source,
+            budget,
+            root,
+            is_joliet: false,
+        };
+        match joliet {
+            Some(root) if !plain.is_extended() => Ok(Self {
+                root,
+                is_joliet: true,
+                ..plain
+            }),
+            _ => Ok(plain),
+        }
+    }
+
+    /// Whether the first record of the root says that there are fields besides those of the standard,
+    /// as Rock Ridge's.
+    fn is_extended(&self) -> bool {
+        const FIELDS: usize = 34;
+        let start = self.root.start;
+        let list = self.source.bytes(start..start + SECTOR, SECTOR).unwrap_or_default();
+        list.get(FIELDS..).is_some_and(|fields| fields.starts_with(b"SP"))
+    }
+
+    /// A name as systems show it, without the version of the standard's.
+    fn shown_name(&self, name: &[u8]) -> Vec<u8> {
+        if self.is_joliet {
+            let units = name.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+            let name: String = char::decode_utf16(units)
+                .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
+                .collect();
+            return name.strip_suffix(";1").unwrap_or(&name).as_bytes().to_vec();
+        }
+        let name = name.strip_suffix(b";1").unwrap_or(name);
+        name.strip_suffix(b".").unwrap_or(name).to_vec()
     }
 
     /// The fields that a node has besides those of the standard: Rock Ridge's name and link.
@@ -90,9 +136,7 @@ impl<'a> Iso<'a> {
             let start = block * SECTOR + offset;
             fields = self.source.bytes(start..start + length, SECTOR)?;
         }
-        if let Some(name) = name {
-            record.name = name;
-        }
+        record.name = name.unwrap_or_else(|| self.shown_name(&record.name));
         record.target = link.target();
         Ok(())
     }
@@ -186,6 +230,16 @@ impl Tree for Iso<'_> {
 }
 
 impl Record {
+    /// Where its bytes are.
+    pub fn place(&self) -> Range<u64> {
+        self.start..self.start + self.size
+    }
+
+    /// Whether there may be others in it.
+    pub fn is_folder(&self) -> bool {
+        self.is_folder
+    }
+
     /// The fields of the standard, of a record that is all of `bytes`.
     fn read(bytes: &[u8]) -> Option<Self> {
         const FOLDER: u8 = 2;

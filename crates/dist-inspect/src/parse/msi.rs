@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use encoding_rs::Encoding;
+
 use super::cfb::{CompoundFile, Entry};
 use super::little::{u16_at, u32_at};
 use crate::Refusal;
 
-/// What the root of a package, and of a patch, is; as GUIDs stand in a file.
+/// What the root of a package, of a patch and of a transform is; as GUIDs stand in a file.
 const PACKAGE: [u8; 16] = *b"\x84\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
 const PATCH: [u8; 16] = *b"\x86\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
+const TRANSFORM: [u8; 16] = *b"\x82\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
 /// The signature, and the digest of names and times that may be signed with it.
 const SIGNATURE: &str = "\u{5}DigitalSignature";
 const SIGNATURE_EX: &str = "\u{5}MsiDigitalSignatureEx";
@@ -28,6 +31,17 @@ const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// A package that can be asked.
 pub struct Package<'a> {
     file: CompoundFile<'a>,
+}
+
+/// What the installer does with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It installs a product.
+    Product,
+    /// It changes a product that is installed.
+    Patch,
+    /// It changes a package while that is installed.
+    Transform,
 }
 
 /// What a package says in its summary.
@@ -50,10 +64,29 @@ impl<'a> Package<'a> {
     /// [`Refusal::Malformed`] where it is of something else.
     pub fn new(file: CompoundFile<'a>) -> Result<Self, Refusal> {
         match file.root()?.class {
-            PACKAGE => Ok(Self { file }),
-            PATCH => Err(malformed("it is a patch, and no package")),
+            PACKAGE | PATCH | TRANSFORM => Ok(Self { file }),
             _ => Err(malformed("it is of another program")),
         }
+    }
+
+    /// What is in the file.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] where there is nothing.
+    pub fn kind(&self) -> Result<Kind, Refusal> {
+        Ok(match self.file.root()?.class {
+            PATCH => Kind::Patch,
+            TRANSFORM => Kind::Transform,
+            _ => Kind::Product,
+        })
+    }
+
+    /// The file of an icon that is in the table of icons under this name: an icon's, or a program's.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`] and [`Refusal::TooLarge`].
+    pub fn icon(&self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        self.stream(&format!("Icon.{name}"))
     }
 
     /// The properties by their names; `None` for a text in a code page that is not known.
@@ -202,26 +235,35 @@ impl<'p> Pool<'p> {
     }
 }
 
-/// What the bytes from 0x80 to 0x9F are in Windows' code page 1252.
-const WESTERN: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}', '‘', '’',
-    '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
-];
-
-/// A text in a code page: UTF-8, Western European, or any other as long as it is ASCII.
+/// A text in a code page of Windows; `None` where that is not known, and the text not ASCII.
 fn decode(bytes: &[u8], code_page: u32) -> Option<String> {
-    let western = |byte: u8| match byte {
-        0x80..0xA0 => WESTERN[usize::from(byte) - 0x80],
-        byte => char::from(byte),
-    };
-    let utf8 = std::str::from_utf8(bytes).ok().map(str::to_owned);
-    match code_page {
-        65001 => utf8,
-        _ if bytes.is_ascii() => utf8,
-        // Free tools write UTF-8 and say something else; 0 is what Windows has by default.
-        0 | 1252 => utf8.or_else(|| Some(bytes.iter().copied().map(western).collect())),
-        _ => None,
+    // Free tools write UTF-8 and say something else.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Some(text.to_owned());
     }
+    let encoding = encoding(code_page)?;
+    Some(encoding.decode_without_bom_handling(bytes).0.into_owned())
+}
+
+/// The encoding of a code page; 0 is what Windows has by default.
+fn encoding(code_page: u32) -> Option<&'static Encoding> {
+    let label = match code_page {
+        0 => "windows-1252",
+        866 => "ibm866",
+        874 => "windows-874",
+        932 => "shift_jis",
+        936 => "gbk",
+        949 => "euc-kr",
+        950 => "big5",
+        10000 => "macintosh",
+        20866 => "koi8-r",
+        54936 => "gb18030",
+        65001 => "utf-8",
+        page @ 1250..=1258 => return Encoding::for_label(format!("windows-{page}").as_bytes()),
+        page @ 28591..=28606 => return Encoding::for_label(format!("iso-8859-{}", page - 28590).as_bytes()),
+        _ => return None,
+    };
+    Encoding::for_label(label.as_bytes())
 }
 
 impl Summary {
@@ -278,11 +320,20 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_unknown_pages_are_read_if_they_are_ascii() {
-        assert_eq!(decode(b"abc", 932).as_deref(), Some("abc"));
-        assert_eq!(decode(b"\x82\xA0", 932), None);
-        assert_eq!(decode("ü".as_bytes(), 65001).as_deref(), Some("ü"));
-        assert_eq!(decode("ü".as_bytes(), 0).as_deref(), Some("ü"));
-        assert_eq!(decode(b"\xFC", 0).as_deref(), Some("ü"));
+    fn texts_are_in_code_pages() {
+        assert_eq!(decode(b"abc", 4711).as_deref(), Some("abc"));
+        assert_eq!(decode(b"\xFC", 4711), None);
+        assert_eq!(decode("ü".as_bytes(), 932).as_deref(), Some("ü"));
+        for (page, bytes, text) in [
+            (0, &b"\xFC"[..], "ü"),
+            (932, b"\x82\xA0", "あ"),
+            (936, b"\xC4\xE3", "你"),
+            (949, b"\xB0\xA1", "가"),
+            (1250, b"\xB3", "ł"),
+            (1251, b"\xC6", "Ж"),
+            (28592, b"\xB3", "ł"),
+        ] {
+            assert_eq!(decode(bytes, page).as_deref(), Some(text), "{page}");
+        }
     }
 }

@@ -42,6 +42,15 @@ pub fn icon_of_pixels(width: u32, height: u32, pixels: Vec<[u8; 4]>) -> Result<I
     Picture { width, height, pixels }.into_icon()
 }
 
+/// The same of pixels in Apple's order: blue, green, red and opacity, which the others are multiplied by.
+///
+/// # Errors
+/// [`Refusal::Malformed`] where there are not as many as width and height say.
+pub fn icon_of_apple_pixels(width: u32, height: u32, pixels: Vec<[u8; 4]>) -> Result<Icon, Refusal> {
+    let picture = Picture { width, height, pixels }.without_apple_order();
+    icon_of_pixels(width, height, picture.pixels)
+}
+
 fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::malformed("picture", why)
 }

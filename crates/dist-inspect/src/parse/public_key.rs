@@ -81,11 +81,15 @@ impl<'a> PublicKey<'a> {
 
     /// Whether `signature` is one of `message` with this key.
     pub fn verifies(&self, padding: Padding, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
-        let digest = hash.digest(message);
+        self.verifies_digest(padding, hash, &hash.digest(message), signature)
+    }
+
+    /// Whether `signature` is one, with this key, of what has this digest.
+    pub fn verifies_digest(&self, padding: Padding, hash: Hash, digest: &[u8], signature: &[u8]) -> bool {
         let holds = match self {
-            Self::Rsa(modulus, exponent) => rsa(modulus, exponent, padding, hash, &digest, signature),
-            Self::Dsa(prime, order, generator, key) => dsa([prime, order, generator, key], &digest, signature),
-            Self::Ec(curve, point) => ecdsa(*curve, point, &digest, signature),
+            Self::Rsa(modulus, exponent) => rsa(modulus, exponent, padding, hash, digest, signature),
+            Self::Dsa(prime, order, generator, key) => dsa([prime, order, generator, key], digest, signature),
+            Self::Ec(curve, point) => ecdsa(*curve, point, digest, signature),
         };
         holds.unwrap_or(false)
     }

@@ -112,6 +112,7 @@ impl<'a> Squashfs<'a> {
                 ZlibDecoder::new(packed).take(limit as u64).read_to_end(&mut unpacked)?;
                 unpacked
             }
+            2 => return decoder(Compression::Lzma),
             3 => lz::lzo(packed, limit)?,
             4 => return decoder(Compression::Xz),
             5 => lz::lz4(packed, limit)?,

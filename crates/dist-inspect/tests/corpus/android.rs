@@ -186,13 +186,14 @@ type Member<'a> = (&'a str, &'a [u8]);
 /// Sets as bundletool and others make them, of a real package.
 fn check_sets(folder: &Path) -> Result<(), Failed> {
     let base = std::fs::read(folder.join("android/apksig-golden-aligned-v2v3-out.apk"))?;
-    let (base, no_split): (&[u8], &[u8]) = (&base, b"");
+    // The same again stands for a split: it is of the same app, version and signer.
+    let (base, split): (&[u8], &[u8]) = (&base, &base);
     let cases: [(&str, &[Member<'_>], Format, &str); 4] = [
         (
             "a.apks",
             &[
                 ("toc.pb", b""),
-                ("splits/base-arm64_v8a.apk", no_split),
+                ("splits/base-arm64_v8a.apk", split),
                 ("splits/base-master.apk", base),
             ],
             Format::Apks,
@@ -208,7 +209,7 @@ fn check_sets(folder: &Path) -> Result<(), Failed> {
             "a.xapk",
             &[
                 ("manifest.json", b"{}"),
-                ("config.x86_64.apk", no_split),
+                ("config.x86_64.apk", split),
                 ("com.acme.apk", base),
             ],
             Format::Xapk,

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use dist_inspect::archive::zip::Zip;
 use dist_inspect::parse::code_signature::{CodeSignature, special};
-use dist_inspect::parse::disk::{Contents, FileSystem};
+use dist_inspect::parse::disk::FileSystem;
 use dist_inspect::parse::profile::Profile;
 use dist_inspect::parse::skim::Skimmed;
 use dist_inspect::parse::udif::{Disk, Trailer};
 use dist_inspect::parse::xar::Xar;
-use dist_inspect::parse::{icns, macho};
+use dist_inspect::parse::{car, icns, macho};
 use dist_inspect::source::{Section, Source};
 use dist_inspect::{Budget, Limits, inspect};
 use libtest_mimic::{Failed, Trial};
@@ -30,12 +30,15 @@ type Reader = fn(&[u8]);
 /// One trial for each kind of bytes.
 pub fn trials(folder: &'static Path) -> Vec<Trial> {
     type Pieces = fn(&Path) -> Option<Vec<u8>>;
-    let kinds: [(&str, Pieces, Reader); 9] = [
+    let kinds: [(&str, Pieces, Reader); 10] = [
         ("executable", executable, read_executable),
         ("code signature", signature, read_signature),
         ("profile", profile, |bytes| drop(Profile::parse(bytes, &budget()))),
         ("icns", icon, |bytes| {
-            let _ = icns::largest_png(bytes);
+            drop(icns::icon(bytes, &budget()));
+        }),
+        ("catalogue", catalogue, |bytes| {
+            drop(car::icon(bytes, &["AppIcon"], &budget()));
         }),
         (
             "xar",
@@ -73,25 +76,62 @@ pub fn trials(folder: &'static Path) -> Vec<Trial> {
         "an app that was changed after it was signed is told",
         || change_signed(folder),
     ));
+    trials.push(Trial::test(
+        "an image and a package that were changed after they were signed are told",
+        || change_images(folder),
+    ));
+    trials.push(Trial::test(
+        "the icon in a catalogue is the one in the icns beside it",
+        || compare_icons(folder),
+    ));
     trials
 }
 
-/// Packs a signed app again as it is, and with another list of its own.
+/// Xcode writes the same picture to both.
+fn compare_icons(folder: &Path) -> Result<(), Failed> {
+    let bytes = catalogue(folder).ok_or("there is no catalogue")?;
+    let budget = budget();
+    let found = car::icon(&bytes, &["AppIcon"], &budget).map_err(|refusal| refusal.to_string())?;
+    let beside =
+        icns::icon(&icon(folder).ok_or("there is no icns")?, &budget).map_err(|refusal| refusal.to_string())?;
+    let (found, beside) = (found.ok_or("no icon")?, beside.ok_or("no icon")?);
+    ensure((found.width, found.height) == (512, 512), || {
+        format!("{} px", found.width)
+    })?;
+    let pixels = |png: &[u8]| -> Result<Vec<u8>, Failed> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info()?;
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap_or_default()];
+        reader.next_frame(&mut pixels)?;
+        Ok(pixels)
+    };
+    // The catalogue has more sizes; the edges differ from one to the other.
+    let (step, width) = ((found.width / beside.width) as usize, found.width as usize);
+    let (found, beside) = (pixels(&found.png)?, pixels(&beside.png)?);
+    let (found, beside) = (found.as_chunks::<4>().0, beside.as_chunks::<4>().0);
+    let rows = found.chunks_exact(width).step_by(step);
+    let found = rows.flat_map(|row| row.iter().step_by(step));
+    let is_far =
+        |(one, other): &(&[u8; 4], &[u8; 4])| one.iter().zip(*other).any(|(one, other)| one.abs_diff(*other) > 24);
+    let far = found.zip(beside).filter(is_far).count();
+    ensure(far * 50 < beside.len(), || {
+        format!("{far} of {} pixels differ", beside.len())
+    })
+}
+
+/// Packs a signed app again: as it is, with another version, and with another byte of code.
 fn change_signed(folder: &Path) -> Result<(), Failed> {
     let bytes = std::fs::read(folder.join("macos/sparkle-DevSignedApp.zip"))?;
     let budget = budget();
     let zip = Zip::open(&bytes, &budget).map_err(|refusal| refusal.to_string())?;
     let mut is_broken = Vec::new();
-    for change in [("1.0", "1.0"), ("<string>1.0</string>", "<string>9.0</string>")] {
+    for (changed, place) in [("", 0), ("Contents/Info.plist", 600), ("MacOS/SignedApp", 8000)] {
         let mut packed = Vec::new();
         let mut archive = rawzip::ZipArchiveWriter::new(&mut packed);
         for member in zip.members().filter(|member| !member.is_folder()) {
             let name = String::from_utf8_lossy(member.name);
             let mut contents = zip.read(&member, 1 << 20).map_err(|refusal| refusal.to_string())?;
-            if name == "DevSignedApp.app/Contents/Info.plist" {
-                contents = String::from_utf8_lossy(&contents)
-                    .replace(change.0, change.1)
-                    .into_bytes();
+            if !changed.is_empty() && name.ends_with(changed) {
+                contents[place] ^= 1;
             }
             let (mut entry, config) = archive.new_file(&name).start()?;
             let mut writer = config.wrap(&mut entry);
@@ -103,7 +143,37 @@ fn change_signed(folder: &Path) -> Result<(), Failed> {
         let report = inspect(&packed, "a.zip", &context())?.report;
         is_broken.push(report.findings.iter().any(|finding| finding.code == "signature.broken"));
     }
-    ensure(is_broken == [false, true], || format!("broken: {is_broken:?}"))
+    ensure(is_broken == [false, true, true], || format!("broken: {is_broken:?}"))
+}
+
+/// Changes a byte of what is signed, and of each signature.
+fn change_images(folder: &Path) -> Result<(), Failed> {
+    let codes = |bytes: &[u8], name| -> Result<Vec<String>, Failed> {
+        let report = inspect(&bytes, name, &context())?.report;
+        Ok(report.findings.iter().map(|finding| finding.code.to_string()).collect())
+    };
+    let mut image = std::fs::read(folder.join("macos/gen-rcodesign-signed.dmg"))?;
+    image[100] ^= 1;
+    let found = codes(&image, "a.dmg")?;
+    ensure(found.iter().any(|code| code == "dmg.signature_broken"), || {
+        format!("{found:?}")
+    })?;
+    let package = std::fs::read(folder.join("macos/gen-rcodesign-signed.pkg"))?;
+    let budget = budget();
+    let xar = Xar::open(&package, &budget).map_err(|refusal| refusal.to_string())?;
+    for signature in xar.signatures().map_err(|refusal| refusal.to_string())? {
+        let mut changed = package.clone();
+        // Padding follows where the message is shorter than the room for it.
+        let end = signature.bytes.iter().rposition(|byte| *byte != 0).unwrap_or_default();
+        let place = package
+            .windows(signature.bytes.len())
+            .position(|window| window == signature.bytes);
+        changed[place.ok_or("the signature is somewhere")? + end] ^= 1;
+        let found = codes(&changed, "a.pkg")?;
+        let is_told = found.iter().any(|code| code == "pkg.signature_broken");
+        ensure(is_told, || format!("{}: {found:?}", signature.style))?;
+    }
+    Ok(())
 }
 
 /// Reads mutants of `bytes`: some changed, and now and then cut, or with something put in between.
@@ -168,6 +238,11 @@ fn profile(folder: &Path) -> Option<Vec<u8>> {
 
 fn icon(folder: &Path) -> Option<Vec<u8>> {
     let name = "GuiApp.app/Contents/Resources/AppIcon.icns";
+    member(&folder.join("macos/appinfo-macos.zip"), name)
+}
+
+fn catalogue(folder: &Path) -> Option<Vec<u8>> {
+    let name = "GuiApp.app/Contents/Resources/Assets.car";
     member(&folder.join("macos/appinfo-macos.zip"), name)
 }
 
@@ -255,8 +330,9 @@ fn read_volume(bytes: &[u8]) {
         && let Ok(files) = system.files(volume, &budget)
     {
         for file in files.values().take(20) {
-            let contents = Contents { volume, file };
-            drop(contents.bytes(0..contents.len().min(1 << 16), 1 << 16));
+            if let Ok(contents) = file.open(volume, &budget) {
+                drop(contents.bytes(0..contents.len().min(1 << 16), 1 << 16));
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use super::facts::{self, Fact};
 use super::rights::Rights;
 use crate::error::Result;
 use crate::extract::{Query, Segments};
+use crate::install::{notes, qr};
 use crate::state::Site;
 use crate::web::{Section, Shell, text};
 
@@ -35,7 +36,7 @@ struct ReleasePage {
     stays: Vec<Stay>,
     installs: Vec<Install>,
     run_url: Option<String>,
-    notes_html: Arc<str>,
+    notes_html: String,
     timeline: Vec<AuditLine>,
     has_older_events: bool,
 }
@@ -58,7 +59,7 @@ struct File {
 struct Install {
     channel: String,
     url: String,
-    code: Arc<str>,
+    code: String,
 }
 
 impl ReleasePage {
@@ -153,7 +154,7 @@ fn installs(found: &Found, site: &Site) -> Vec<Install> {
         let url = site.links.install(found.app.slug.as_str(), stay.channel.as_str());
         Install {
             channel: stay.channel.to_string(),
-            code: site.memos.code(&url),
+            code: qr::svg(&url),
             url,
         }
     });
@@ -192,7 +193,7 @@ pub(crate) async fn show(
         findings: findings(&found.artifacts),
         installs: installs(&found, &site),
         run_url: web_page(found.release.source.run_url.as_ref()),
-        notes_html: site.memos.notes(&found.release),
+        notes_html: notes::render(&found.release.notes),
         artifacts: found.artifacts.into_iter().map(|row| File::new(row, &site)).collect(),
         stays: found.stays,
         release: found.release,

@@ -18,6 +18,8 @@ use crate::{Budget, Refusal, Report};
 /// The first Android that looks at v2, and at v3.
 const ANDROID_7: u32 = 24;
 const ANDROID_9: u32 = 28;
+/// The first Android that looks at v3.1.
+const ANDROID_13: u32 = 33;
 /// From this target on Android 11 and newer want more than v1.
 const TARGET_11: u32 = 30;
 
@@ -99,6 +101,7 @@ impl Signatures {
                 found.v2 = v2::verify(v2::V2, &mut signed)?;
             }
         }
+        found.check_rotation(min_sdk)?;
         if found.v3.is_none() && found.v2.iter().flatten().any(|signer| signer.expects_v3) {
             return Err(Fault::broken(
                 "its v3 signature was stripped: the v2 signature says that there is one",
@@ -113,6 +116,40 @@ impl Signatures {
         }
         found.check_signers()?;
         Ok(found)
+    }
+
+    /// Whether each Android that looks at v3 finds a signer, and v3 and v3.1 agree on where one takes the
+    /// place of the other: else one of them was stripped.
+    fn check_rotation(&self, min_sdk: u32) -> Result<(), Fault> {
+        let Some(v3) = &self.v3 else {
+            return if self.v31.is_some() {
+                Err(Fault::broken("it has a v3.1 signature and none of v3"))
+            } else {
+                Ok(())
+            };
+        };
+        let rotates_at = self.v31.iter().flatten().map(|signer| signer.sdks.0).min();
+        for claimed in v3.iter().filter_map(|signer| signer.rotates_at) {
+            match rotates_at {
+                None => {
+                    return Err(Fault::broken(
+                        "its v3.1 signature was stripped: the v3 signature says that there is one",
+                    ));
+                }
+                Some(found) if found != claimed => {
+                    return Err(Fault::broken(
+                        "its v3.1 signature is for other Androids than its v3 signature says",
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let last = rotates_at.map_or(v2::NEWEST_SDK, |rotates_at| rotates_at.saturating_sub(1));
+        v2::check_succession(v3, min_sdk.max(ANDROID_9), last)?;
+        if let Some((v31, first)) = self.v31.as_ref().zip(rotates_at) {
+            v2::check_succession(v31, min_sdk.max(ANDROID_13).max(first), v2::NEWEST_SDK)?;
+        }
+        Ok(())
     }
 
     /// Whether all schemes have the same signers, or successors of theirs.
@@ -146,7 +183,7 @@ impl Signatures {
             Some(signers) => {
                 // Of several for different devices, the newest devices' comes first.
                 let mut signers: Vec<&Signer> = signers.iter().collect();
-                signers.sort_by_key(|signer| std::cmp::Reverse(signer.min_sdk));
+                signers.sort_by_key(|signer| std::cmp::Reverse(signer.sdks.0));
                 signers.into_iter().map(|signer| &signer.certificate).collect()
             }
             None => self.v1.iter().flat_map(|jar| &jar.certificates).collect(),
@@ -174,6 +211,7 @@ impl Signatures {
     }
 
     fn warn(&self, min_sdk: u32, target_sdk: u32, report: &mut Report) {
+        // There is no v3.1 without v3.
         let is_new = self.v2.is_some() || self.v3.is_some();
         if !is_new && self.v1.is_none() {
             report.warning(UNSIGNED.0, "It is not signed, and no Android installs it.", UNSIGNED.1);

@@ -14,6 +14,10 @@ use crate::parse::x509::Certificate;
 const STRIPPING_PROTECTION: u32 = 0xBEEF_F00D;
 /// In a v3 signer: the certificates that were used before.
 const LINEAGE: u32 = 0x3BA0_6F8C;
+/// In a v3 signer: the Android from which on a v3.1 signature counts in its place.
+const ROTATION_MIN_SDK: u32 = 0x559F_8B02;
+/// What stands for the newest Android, whichever that is.
+pub(super) const NEWEST_SDK: u32 = i32::MAX.cast_unsigned();
 /// How many may sign, as Android has it.
 const SIGNERS: usize = 10;
 
@@ -53,8 +57,10 @@ pub(super) struct Signer {
     pub(super) lineage: Vec<Vec<u8>>,
     /// Whether the signer says that there is a v3 signature.
     pub(super) expects_v3: bool,
-    /// From which Android on the signer counts.
-    pub(super) min_sdk: u32,
+    /// The Androids for which the signer counts, the first and the last.
+    pub(super) sdks: (u32, u32),
+    /// From which Android on the signer says that a v3.1 signature counts.
+    pub(super) rotates_at: Option<u32>,
     digests: Vec<(Algorithm, Vec<u8>)>,
     /// The hashes that the signatures that count are made of.
     contents: Vec<Contents>,
@@ -83,6 +89,34 @@ pub(super) fn verify(scheme: Scheme, signed: &mut Signed<'_>) -> Result<Option<V
         }
     }
     Ok(Some(signers))
+}
+
+/// Whether the signers of v3 are for all Androids from `first` to `last`, one after the other, and the
+/// later ones are successors of the earlier.
+pub(super) fn check_succession(signers: &[Signer], first: u32, last: u32) -> Result<(), Fault> {
+    let mut signers: Vec<&Signer> = signers.iter().collect();
+    signers.sort_by_key(|signer| signer.sdks.1);
+    let mut next = None;
+    let mut lineage: &[Vec<u8>] = &[];
+    for signer in &signers {
+        let (min, max) = signer.sdks;
+        if min > max || next.is_some_and(|next| next != min) {
+            return Err(Fault::broken("its v3 signers are not for one Android after the other"));
+        }
+        next = Some(max.saturating_add(1));
+        if signer.lineage.len() > 1 {
+            if !signer.lineage.starts_with(lineage) {
+                return Err(Fault::broken("its v3 signers are of different lineages"));
+            }
+            lineage = &signer.lineage;
+        }
+    }
+    let starts = signers.first().is_some_and(|signer| signer.sdks.0 <= first);
+    let ends = signers.last().is_some_and(|signer| signer.sdks.1 >= last);
+    if !starts || !ends {
+        return Err(Fault::broken("its v3 signers are not for all Androids that it is for"));
+    }
+    Ok(())
 }
 
 /// An algorithm of a signature.
@@ -163,7 +197,8 @@ fn read_signer(scheme: Scheme, mut fields: Fields<'_>) -> Result<Signer, Fault> 
         certificate: certificate.to_vec(),
         lineage: vec![certificate.to_vec()],
         expects_v3: false,
-        min_sdk: sdks.map_or(0, |(min_sdk, _)| min_sdk),
+        sdks: sdks.unwrap_or((0, NEWEST_SDK)),
+        rotates_at: None,
         digests: digests
             .iter()
             .filter_map(|(id, digest)| Some((Algorithm::of(*id)?, digest.to_vec())))
@@ -173,6 +208,7 @@ fn read_signer(scheme: Scheme, mut fields: Fields<'_>) -> Result<Signer, Fault> 
     for mut attribute in signed.list()? {
         match attribute.number()? {
             STRIPPING_PROTECTION if !scheme.is_v3 => signer.expects_v3 = attribute.number()? == 3,
+            ROTATION_MIN_SDK if scheme == V3 => signer.rotates_at = Some(attribute.number()?),
             LINEAGE if scheme.is_v3 => signer.lineage = read_lineage(attribute, certificate)?,
             _ => {}
         }

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use super::packed::{self, Packed};
 use super::{File, Names, malformed};
 use crate::source::Source;
 use crate::{Budget, Refusal};
@@ -24,9 +25,16 @@ const IS_PACKED: u32 = 0x20;
 /// The kind of an extended field that tells the length of a file.
 const LENGTH: u8 = 8;
 
+/// How many bytes of attributes are held.
+const ATTRIBUTES: usize = 32 << 20;
+/// The attribute that is the resource fork, and the flag of one that has a stream of its own.
+const RESOURCE_FORK: &[u8] = b"com.apple.ResourceFork";
+const HAS_STREAM: usize = 1;
+
 /// The kinds of records.
 mod kind {
     pub(super) const INODE: u64 = 3;
+    pub(super) const ATTRIBUTE: u64 = 4;
     pub(super) const EXTENT: u64 = 8;
     pub(super) const ENTRY: u64 = 9;
 }
@@ -52,6 +60,11 @@ struct Inode {
 struct Records {
     inodes: BTreeMap<u64, Inode>,
     extents: HashMap<u64, Vec<(u64, Range<u64>)>>,
+    /// What says how files are packed, and how many bytes that is in all.
+    attributes: HashMap<u64, Vec<u8>>,
+    attributes_bytes: usize,
+    /// Resource forks: the number of their extents, and their lengths.
+    forks: HashMap<u64, (u64, u64)>,
     /// The folder, the name and the number of what is in it.
     entries: Vec<(u64, Vec<u8>, u64)>,
 }
@@ -193,7 +206,13 @@ impl Container<'_> {
 impl Records {
     fn add(&mut self, key: &[u8], value: &[u8], has_hashes: bool, container: &Container<'_>) -> Result<(), Refusal> {
         let limit = container.budget.limits().entries;
-        if self.entries.len() as u64 > limit || self.extents.len() as u64 > limit || self.inodes.len() as u64 > limit {
+        let counts = [
+            self.entries.len(),
+            self.extents.len(),
+            self.inodes.len(),
+            self.forks.len(),
+        ];
+        if counts.into_iter().any(|count| count as u64 > limit) {
             return Err(Refusal::TooManyEntries { limit });
         }
         let header = u64_at(key, 0);
@@ -202,6 +221,7 @@ impl Records {
             kind::INODE => {
                 self.inodes.insert(number, Inode::read(value));
             }
+            kind::ATTRIBUTE => self.add_attribute(number, key, value),
             kind::EXTENT => {
                 let len = u64_at(value, 0) & 0x00FF_FFFF_FFFF_FFFF;
                 let start = u64_at(value, 8).saturating_mul(container.block);
@@ -222,26 +242,65 @@ impl Records {
         Ok(())
     }
 
+    /// Notes what says how a file is packed, and where its resource fork is.
+    fn add_attribute(&mut self, number: u64, key: &[u8], value: &[u8]) {
+        let name = key.get(10..).unwrap_or_default();
+        let name = name.strip_suffix(b"\0").unwrap_or(name);
+        let has_stream = u16_at(value, 0) & HAS_STREAM != 0;
+        let data = value.get(4..).and_then(|rest| rest.get(..u16_at(value, 2)));
+        let data = data.unwrap_or_default();
+        if name == RESOURCE_FORK && has_stream {
+            self.forks.insert(number, (u64_at(data, 0), u64_at(data, 8)));
+        } else if name == packed::ATTRIBUTE
+            && !has_stream
+            && data.len() <= packed::ATTRIBUTE_BYTES
+            && self.attributes_bytes + data.len() <= ATTRIBUTES
+        {
+            self.attributes_bytes += data.len();
+            self.attributes.insert(number, data.to_vec());
+        }
+    }
+
+    /// The bytes that a stream has.
+    fn stream(&mut self, number: u64, len: u64) -> File {
+        let mut extents = self.extents.remove(&number).unwrap_or_default();
+        extents.sort_by_key(|(start, _)| *start);
+        File {
+            len,
+            packed: None,
+            extents,
+        }
+    }
+
+    /// The form in which a file is packed.
+    fn packed(&mut self, number: u64) -> Packed {
+        let (fork, len) = self.forks.remove(&number).unwrap_or_default();
+        Packed {
+            attribute: self.attributes.remove(&number).unwrap_or_default(),
+            fork: self.stream(fork, len),
+        }
+    }
+
     fn files(mut self, budget: &Budget) -> Result<BTreeMap<Vec<u8>, File>, Refusal> {
         let mut names = Names::new(ROOT, budget);
         for (folder, name, number) in std::mem::take(&mut self.entries) {
             names.add(number, folder, name)?;
         }
         let mut files = BTreeMap::new();
-        for (number, inode) in &self.inodes {
-            let Some(mut path) = names.path(*number, budget)? else {
+        for (number, inode) in std::mem::take(&mut self.inodes) {
+            let Some(mut path) = names.path(number, budget)? else {
                 continue;
             };
-            let mut file = File {
-                len: inode.len,
-                is_packed: inode.is_packed,
-                extents: Vec::new(),
-            };
+            let mut file = File::default();
             if inode.is_folder {
                 path.push(b'/');
             } else {
-                file.extents = self.extents.remove(&inode.stream).unwrap_or_default();
-                file.extents.sort_by_key(|(start, _)| *start);
+                file = self.stream(inode.stream, inode.len);
+            }
+            if inode.is_packed {
+                let packed = self.packed(number);
+                file.len = Packed::len(&packed.attribute);
+                file.packed = Some(Box::new(packed));
             }
             files.insert(path, file);
         }
@@ -276,4 +335,24 @@ fn length(value: &[u8]) -> Option<u64> {
 
 fn u16_at(bytes: &[u8], offset: usize) -> usize {
     little::u16_or_zero(bytes, offset).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_tell_how_a_file_is_packed_and_where() {
+        let key = |name: &[u8]| [&[0; 10][..], name, b"\0"].concat();
+        let mut records = Records::default();
+        records.add_attribute(7, &key(packed::ATTRIBUTE), b"\x02\0\x03\0abcdef");
+        let stream = [&[1, 0, 48, 0][..], &[9], &[0; 7], &[100], &[0; 39]].concat();
+        records.add_attribute(7, &key(RESOURCE_FORK), &stream);
+        records.add_attribute(8, &key(b"com.apple.quarantine"), b"\x02\0\x01\0a");
+        records.extents.insert(9, vec![(0, 4096..8192)]);
+        let packed = records.packed(7);
+        assert_eq!((packed.attribute.as_slice(), packed.fork.len), (&b"abc"[..], 100));
+        assert_eq!(packed.fork.extents, [(0, 4096..8192)]);
+        assert_eq!(records.packed(8), Packed::default());
+    }
 }

@@ -2,15 +2,24 @@
 //! and nothing but plain files is followed.
 
 mod apfs;
+mod btree;
 mod fat;
 mod hfs;
+mod hfs_plus;
+mod iso;
+mod packed;
+pub mod partitions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 
+use self::packed::{Packed, Unpacked};
 use crate::source::Source;
 use crate::{Budget, Refusal};
+
+/// How much of a volume tells what file system it has: ISO 9660 starts behind sixteen sectors.
+pub const HEAD: usize = 33 << 10;
 
 /// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +28,10 @@ pub enum FileSystem {
     Apfs,
     /// Apple's before that.
     HfsPlus,
+    /// Apple's before that one.
+    Hfs,
+    /// That of CDs and DVDs.
+    Iso9660,
     /// That of memory cards.
     Fat,
 }
@@ -29,18 +42,25 @@ impl FileSystem {
     /// # Errors
     /// Where the volume cannot be read.
     pub fn of(volume: &dyn Source) -> Result<Option<Self>, Refusal> {
-        if volume.len() < 2048 {
-            return Ok(None);
-        }
-        let head = volume.bytes(0..1026, 1026)?;
-        Ok(if &head[32..36] == b"NXSB" {
-            Some(Self::Apfs)
-        } else if matches!(&head[1024..1026], b"H+" | b"HX") {
-            Some(Self::HfsPlus)
-        } else if head[510..512] == [0x55, 0xAA] && (&head[54..57] == b"FAT" || &head[82..85] == b"FAT") {
-            Some(Self::Fat)
+        let len = volume.len().min(HEAD as u64);
+        Ok(Self::of_head(&volume.bytes(0..len, len)?))
+    }
+
+    /// The same of the first [`HEAD`] bytes, or all where there are less.
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        let has = |offset: usize, magic: &[u8]| head.get(offset..).is_some_and(|rest| rest.starts_with(magic));
+        Some(if has(32, b"NXSB") {
+            Self::Apfs
+        } else if has(1024, b"H+") || has(1024, b"HX") || (has(1024, b"BD") && has(1024 + 124, b"H+")) {
+            Self::HfsPlus
+        } else if has(1024, b"BD") {
+            Self::Hfs
+        } else if has(510, &[0x55, 0xAA]) && (has(54, b"FAT") || has(82, b"FAT")) {
+            Self::Fat
+        } else if has(0x8001, b"CD001") {
+            Self::Iso9660
         } else {
-            None
+            return None;
         })
     }
 
@@ -49,6 +69,8 @@ impl FileSystem {
         match self {
             Self::Apfs => "APFS",
             Self::HfsPlus => "HFS+",
+            Self::Hfs => "HFS",
+            Self::Iso9660 => "ISO 9660",
             Self::Fat => "FAT",
         }
     }
@@ -61,7 +83,9 @@ impl FileSystem {
     pub fn files(self, volume: &dyn Source, budget: &Budget) -> Result<BTreeMap<Vec<u8>, File>, Refusal> {
         match self {
             Self::Apfs => apfs::files(volume, budget),
-            Self::HfsPlus => hfs::files(volume, budget),
+            Self::HfsPlus => hfs_plus::files(volume, budget),
+            Self::Hfs => hfs::files(volume, budget),
+            Self::Iso9660 => iso::files(volume, budget),
             Self::Fat => fat::files(volume, budget),
         }
     }
@@ -72,8 +96,8 @@ impl FileSystem {
 pub struct File {
     /// How many bytes it has.
     pub len: u64,
-    /// Whether the file system keeps it in a packed form, which is not read.
-    pub is_packed: bool,
+    /// How the file system packs it, if it does.
+    packed: Option<Box<Packed>>,
     /// From where in the file, and where on the volume; in the order of the file.
     extents: Vec<(u64, Range<u64>)>,
 }
@@ -89,18 +113,27 @@ impl File {
         });
         Self {
             len,
-            is_packed: false,
+            packed: None,
             extents: extents.collect(),
         }
     }
+
+    /// The bytes of the file, which is on `volume`, unpacked where the file system packs them.
+    ///
+    /// # Errors
+    /// [`Refusal::MethodUnknown`], [`Refusal::Malformed`] and [`Refusal::Truncated`].
+    pub fn open<'a>(&'a self, volume: &'a dyn Source, budget: &'a Budget) -> Result<Box<dyn Source + 'a>, Refusal> {
+        Ok(match &self.packed {
+            Some(packed) => Box::new(Unpacked::open(packed, self.len, volume, budget)?),
+            None => Box::new(Contents { volume, file: self }),
+        })
+    }
 }
 
-/// The bytes of a file on a volume.
-pub struct Contents<'a> {
-    /// Where the file is.
-    pub volume: &'a dyn Source,
-    /// The file.
-    pub file: &'a File,
+/// The bytes of a file on a volume, as they stand there.
+struct Contents<'a> {
+    volume: &'a dyn Source,
+    file: &'a File,
 }
 
 impl Source for Contents<'_> {
