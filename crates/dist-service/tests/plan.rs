@@ -133,7 +133,7 @@ async fn a_drafts_publish_is_planned_with_what_stands_against_it() {
         .update_channel(&local(), &acme(), &beta(), closed)
         .await
         .unwrap();
-    assert_eq!(plan(None).await.refused.unwrap().code, ErrorCode::PolicyPromoteOnly);
+    assert_eq!(plan(None).await.refused.unwrap().code, ErrorCode::PromoteOnly);
     let other = "other".parse().unwrap();
     assert_eq!(plan(Some(&other)).await.refused, None);
     let stale = DraftIntent {

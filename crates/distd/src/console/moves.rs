@@ -58,7 +58,7 @@ impl MovePage<'_> {
     }
 
     /// Whether the channel points there already.
-    fn is_idle(&self, plan: &PlannedMove) -> bool {
+    fn is_idle(plan: &PlannedMove) -> bool {
         plan.from
             .as_ref()
             .is_some_and(|from| from.release.id == plan.to.release.id)
