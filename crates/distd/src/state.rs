@@ -13,7 +13,7 @@ use crate::api::uploads::Uploads;
 use crate::config::{Config, Limits};
 use crate::connection::Connections;
 use crate::error::{ApiError, chain};
-use crate::install::Memos;
+use crate::install::Pages;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::oidc::Provider;
@@ -38,7 +38,7 @@ pub(crate) struct Site {
     pub metrics: Metrics,
     pub uploads: Uploads,
     pub request_ids: RequestIds,
-    pub memos: Memos,
+    pub pages: Pages,
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -67,7 +67,7 @@ impl Site {
             metrics: Metrics::new(service.clone(), connections),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
-            memos: Memos::default(),
+            pages: Pages::default(),
             ready: Mutex::new(None),
             service,
         })

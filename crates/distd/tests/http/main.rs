@@ -12,6 +12,7 @@ mod full;
 mod inspection;
 mod install;
 mod limits;
+mod links;
 mod oidc;
 mod people;
 mod protocol;
