@@ -65,7 +65,7 @@ pub use error::Error;
 pub use idempotency::Idempotency;
 pub use identity::{Admission, Identity};
 pub use inspection::{facts, findings};
-pub use inspector::{InProcess, Inspector, Unfinished};
+pub use inspector::{InProcess, Inspector, Unfinished, Workers};
 pub use link::NewLink;
 pub use maintenance::cleanup::CleanupOptions;
 pub use object::Download;
@@ -75,9 +75,9 @@ pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
     AppDownloads, AppOverview, AppPage, AppRow, AppStorage, ArtifactRow, AuditChoices, AuditExport, AuditFilter,
     AuditLine, AuditPage, AuditPlace, ChannelPage, ChannelStand, ComparePage, Contents, DownloadCount, Downloads,
-    Found, Health, IconFile, IndexEntry, InstallPage, LastMove, Latest, LatestQuery, ObjectsOnDisk, Offer, PastOffer,
-    PlannedRelease, PlatformContents, ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage, ReleaseRow,
-    ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
+    Found, Health, IconFile, IndexEntry, InstallPage, LastMove, Latest, LatestQuery, News, ObjectsOnDisk, Offer,
+    PastOffer, PlannedRelease, PlatformContents, ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage,
+    ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
 };
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};

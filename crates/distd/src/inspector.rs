@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use dist_inspect::Inspection;
 use dist_model::Timestamp;
-use dist_service::{Inspector, Unfinished};
+use dist_service::{Inspector, Unfinished, Workers};
 
 pub use child::run_if_inspector;
 
@@ -124,6 +124,15 @@ impl Inspector for ChildInspector {
             }
         }
         Ok(Unfinished::Crashed.inspection(name))
+    }
+
+    fn workers(&self) -> Option<Workers> {
+        let children = self.lock();
+        Some(Workers {
+            busy: children.busy,
+            idle: children.idle.len(),
+            most: self.most,
+        })
     }
 }
 

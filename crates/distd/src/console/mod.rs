@@ -3,12 +3,20 @@
 
 pub(crate) mod account;
 pub(crate) mod apps;
+pub(crate) mod audit;
+pub(crate) mod downloads;
 mod form;
+pub(crate) mod health;
 pub(crate) mod invitation;
+pub(crate) mod live;
 pub(crate) mod oidc;
 pub(crate) mod people;
+pub(crate) mod search;
+pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;
+pub(crate) mod storage;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -98,6 +106,22 @@ impl Visit {
         Ok(self.person.user.check_role(Scope::Admin, None)?)
     }
 
+    /// Whether the person may for all apps, or if only for one.
+    pub(crate) fn may_somewhere(&self, scope: Scope) -> bool {
+        web::may_somewhere(&self.person.user, scope)
+    }
+
+    /// Refuses who may for no app at all, before a page offers what they may not.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_somewhere(&self, scope: Scope) -> Result<()> {
+        if self.may_somewhere(scope) {
+            return Ok(());
+        }
+        Ok(self.person.user.check_role(scope, None)?)
+    }
+
     /// The page that `fill` makes, as an answer.
     pub(crate) fn page<P: Template>(
         &self,
@@ -107,6 +131,7 @@ impl Visit {
     ) -> Result<Response> {
         let shell = Shell {
             section,
+            sections: Section::of(&self.person.user),
             signed_in: Some(self.person.user.email.to_string()),
             csrf: self.csrf.clone(),
             is_fragment: self.is_fragment,
@@ -136,6 +161,7 @@ fn shell(site: &Site, title: impl Into<String>) -> Shell {
     Shell {
         title: title.into(),
         section: Section::Account,
+        sections: Vec::new(),
         base: Arc::from(site.links.path()),
         nonce: Nonce::new(),
         signed_in: None,
@@ -230,6 +256,7 @@ impl Asked {
             _ => None,
         };
         let shell = Shell {
+            sections: person.map(|person| Section::of(&person.user)).unwrap_or_default(),
             signed_in: person.map(|person| person.user.email.to_string()),
             csrf: self.csrf.clone(),
             is_fragment: self.is_fragment,

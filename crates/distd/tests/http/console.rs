@@ -1,5 +1,12 @@
 //! The console's frame: what is true of every page of it.
 
+mod audit;
+mod downloads;
+mod live;
+mod search;
+mod storage;
+mod tokens;
+
 use dist_model::Role;
 use http::Method;
 use serde_json::json;
