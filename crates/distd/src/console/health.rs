@@ -77,7 +77,7 @@ fn concerns(health: &Health, is_ready: bool, now: Timestamp) -> Vec<Concern> {
     }
     match &health.last_backup {
         None => {
-            let help = "Take one on the page Storage, or let cron run `dist store backup`.";
+            let help = "Take one on the page Storage, or let a timer run: dist store backup.";
             concerns.push(concern("warning", "backup.none", "No backup was ever taken.", help));
         }
         Some(line) if line.event.created_at < now.plus_millis(-BACKUP_DAYS * DAY_MS) => {

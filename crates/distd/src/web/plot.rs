@@ -194,17 +194,15 @@ fn with_others(mut series: Vec<Series>, measure: Measure, days: usize) -> Vec<Se
     series
 }
 
-/// Along the upper edge and back along the lower one. A single day is as wide as the drawing.
+/// Along the upper edge and back along the lower one. A day is as wide as it is in bars: what is there
+/// on one day only is a column, and no slope.
 fn outline(low: &[u64], high: &[u64], top: u64) -> String {
-    let widest = as_float(low.len().saturating_sub(1).max(1) as u64);
+    let step = WIDTH / as_float(low.len().max(1) as u64);
     let edge = |values: &[u64]| -> Vec<String> {
-        let doubled = if values.len() == 1 { &values.repeat(2) } else { values };
-        let points = doubled.iter().enumerate();
-        let point = |(place, value): (usize, &u64)| {
-            let x = WIDTH * as_float(place as u64) / widest;
-            format!("{x:.1},{:.1}", height_at(*value, top))
-        };
-        points.map(point).collect()
+        let days = values.iter().enumerate();
+        let sides = days.flat_map(|(place, value)| [(place, *value), (place + 1, *value)]);
+        let point = |(place, value)| format!("{:.1},{:.1}", step * as_float(place as u64), height_at(value, top));
+        sides.map(point).collect()
     };
     let mut points = edge(high);
     points.extend(edge(low).into_iter().rev());
@@ -283,12 +281,12 @@ mod tests {
         let plot = Plot::stacked(
             "Adoption",
             days(2),
-            vec![series("1.0", &[1, 1]), series("2.0", &[4, 4])],
+            vec![series("1.0", &[1, 1]), series("2.0", &[4, 2])],
         );
         let names: Vec<_> = plot.series.iter().map(|one| one.name.as_str()).collect();
         assert_eq!((names, plot.top), (vec!["2.0", "1.0"], 5));
-        assert_eq!(plot.shapes[0].points, "0.0,20.0 1000.0,20.0 1000.0,100.0 0.0,100.0");
-        assert_eq!(plot.shapes[1].points, "0.0,0.0 1000.0,0.0 1000.0,20.0 0.0,20.0");
+        assert_eq!(plot.shapes[0].points, "0.0,20.0 500.0,20.0 500.0,60.0 1000.0,60.0 1000.0,100.0 500.0,100.0 500.0,100.0 0.0,100.0");
+        assert_eq!(plot.shapes[1].points, "0.0,0.0 500.0,0.0 500.0,40.0 1000.0,40.0 1000.0,60.0 500.0,60.0 500.0,20.0 0.0,20.0");
     }
 
     #[test]
