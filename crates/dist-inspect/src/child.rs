@@ -124,6 +124,15 @@ impl Inspector for ChildInspector {
         }
         Ok(Unfinished::Crashed.inspection(name))
     }
+
+    fn workers(&self) -> Option<Workers> {
+        let children = self.lock();
+        Some(Workers {
+            busy: children.busy,
+            idle: children.idle.len(),
+            most: self.most,
+        })
+    }
 }
 
 /// The right to have one process at work.

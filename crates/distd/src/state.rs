@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::api::uploads::Uploads;
 use crate::config::{Config, Limits};
 use crate::connection::Connections;
+use crate::console::live::Live;
 use crate::error::{ApiError, chain};
 use crate::install::Pages;
 use crate::metrics::Metrics;
@@ -39,6 +40,10 @@ pub(crate) struct Site {
     pub uploads: Uploads,
     pub request_ids: RequestIds,
     pub pages: Pages,
+    pub live: Live,
+    pub connections: Arc<Connections>,
+    /// When the server began.
+    pub started: Instant,
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -64,10 +69,13 @@ impl Site {
             proxies: Proxies::new(config.trusted_proxies.clone()),
             setup,
             limits: Arc::new(config.limits.clone()),
-            metrics: Metrics::new(service.clone(), connections),
+            metrics: Metrics::new(service.clone(), Arc::clone(&connections)),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
             pages: Pages::default(),
+            live: Live::default(),
+            connections,
+            started: Instant::now(),
             ready: Mutex::new(None),
             service,
         })

@@ -6,6 +6,8 @@ use persist::{Backend as _, StoreIdentity};
 use crate::maintenance::cleanup::is_referenced;
 use crate::query::audit::{AuditLine, Names, last_of_action};
 use crate::service::blocking;
+use dist_inspect::Workers;
+
 use crate::{Caller, Error, Service};
 
 /// How the system does, but for what only the disk tells slowly: see [`Service::objects_on_disk`].
@@ -23,6 +25,8 @@ pub struct Health {
     pub sequencer: persist::Stats,
     /// The free bytes of the file system that the objects are on.
     pub free_bytes: u64,
+    /// The processes that inspect files; `None` where this one does it itself.
+    pub inspectors: Option<Workers>,
     /// The last backup that was taken.
     pub last_backup: Option<AuditLine>,
     /// The last cleanup that removed anything.
@@ -63,6 +67,7 @@ impl Service {
                 .len(),
             sequencer: self.stats(),
             free_bytes: self.objects().free_bytes()?,
+            inspectors: self.setup().inspector.workers(),
             last_backup,
             last_cleanup,
         })
