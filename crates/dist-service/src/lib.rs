@@ -73,10 +73,12 @@ pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
     AppDownloads, AppOverview, AppPage, AppRow, AppStorage, ArtifactRow, AuditChoices, AuditExport, AuditFilter,
     AuditLine, AuditPage, AuditPlace, ChannelPage, ChannelStand, ComparePage, Contents, DownloadCount, Downloads,
-    Found, Health, IconFile, IndexEntry, InstallPage, InstallStamp, LastMove, Latest, LatestQuery, ObjectsOnDisk,
-    Offer, PastOffer, PlannedRelease, PlatformContents, ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage,
-    ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
+    Found, Health, IconFile, IndexEntry, InstallPage, InstallStamp, LastMove, Latest, LatestQuery, Leaving,
+    ObjectsOnDisk, Offer, PastOffer, PlannedMove, PlannedPublish, PlannedRelease, PlannedYank, PlatformContents,
+    ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage, ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit,
+    Standing, Stay, StayEnd, StorageDay, StorageUse,
 };
+pub use release::YankIntent;
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};
 pub use session::{NewSession, Visit};

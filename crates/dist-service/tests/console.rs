@@ -10,7 +10,7 @@ use dist_model::{
 };
 use dist_service::{
     AppPage, Caller, CleanupOptions, OpenMode, Paging, Principal, PromoteFrom, PublishRequest, ReleaseSearch, Selector,
-    Service, facts,
+    Service, YankIntent, facts,
 };
 use serde_json::json;
 
@@ -174,7 +174,7 @@ async fn an_apps_releases_are_found_by_status_platform_and_text() {
     world.service.publish(&local(), wanted, None).await.unwrap();
     world
         .service
-        .yank(&local(), &acme(), &version("1.0.0"), false, None, None)
+        .yank(&local(), &acme(), &version("1.0.0"), YankIntent::default(), None)
         .await
         .unwrap();
     download(&world, "2.0.0", 2).await;

@@ -94,6 +94,7 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(store::backup))
         .routes(routes!(assets::asset))
         .routes(routes!(console::apps::list))
+        .merge(console_of_apps())
         .routes(routes!(console::setup::form, console::setup::set_up))
         .routes(routes!(console::sign_in::form, console::sign_in::sign_in))
         .routes(routes!(console::sign_in::sign_out))
@@ -109,6 +110,29 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(console::people::invite))
         .routes(routes!(console::people::confirm_disable, console::people::disable))
         .routes(routes!(console::people::enable))
+}
+
+/// The console's pages of single apps.
+fn console_of_apps() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(console::app_settings::create))
+        .routes(routes!(console::app_settings::new))
+        .routes(routes!(console::app::show))
+        .routes(routes!(console::app_settings::form, console::app_settings::update))
+        .routes(routes!(console::compare::compare))
+        .routes(routes!(console::moves::confirm_promotion, console::moves::promote))
+        .routes(routes!(console::release::show))
+        .routes(routes!(console::draft::confirm_publish, console::draft::publish))
+        .routes(routes!(console::draft::confirm_discard, console::draft::discard))
+        .routes(routes!(console::yank::confirm, console::yank::yank))
+        .routes(routes!(console::channel::show))
+        .routes(routes!(
+            console::channel_settings::form,
+            console::channel_settings::update
+        ))
+        .routes(routes!(console::moves::confirm_rollback, console::moves::roll_back))
+        .routes(routes!(console::links::create))
+        .routes(routes!(console::links::confirm_revoke, console::links::revoke))
 }
 
 /// Everything that is served on the main address; `/metrics` only where it has no own one.

@@ -5,14 +5,14 @@ mod index;
 mod kind;
 mod known;
 mod memo;
-mod notes;
+pub(crate) mod notes;
 mod page;
 mod platforms;
 mod plist;
-mod qr;
+pub(crate) mod qr;
 mod refusal;
 mod section;
-mod text;
+pub(crate) mod text;
 mod urls;
 mod visitor;
 
