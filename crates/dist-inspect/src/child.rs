@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use dist_model::Timestamp;
 
-use crate::{Inspection, Inspector, Unfinished};
+use crate::{Inspection, Inspector, Unfinished, Workers};
 
 pub use serve::run_if_inspector;
 
