@@ -53,9 +53,12 @@ export class Browser {
       if (message.type() === 'error' && !isAnswer) complain(message.text());
     });
     page.on('response', (response) => {
-      // A refused form and a missing page are answers for people.
-      const forPeople = ['document', 'fetch', 'xhr', 'eventsource'].includes(response.request().resourceType());
-      if (response.status() >= 400 && !forPeople) complain(`${response.status()} for ${response.url()}`);
+      // A refused form and a missing page are answers.
+      const kind = response.request().resourceType();
+      const isAnswer = ['document', 'fetch', 'xhr'].includes(kind);
+      // A page whose session has ended elsewhere hears of nothing any more.
+      const isOver = kind === 'eventsource' && response.status() === 401;
+      if (response.status() >= 400 && !isAnswer && !isOver) complain(`${response.status()} for ${response.url()}`);
     });
     page.on('pageerror', complain);
     page.on('dialog', (dialog) => {
@@ -102,6 +105,11 @@ export async function setUp(browser, site, who = ADMIN) {
   await page.getByRole('button', { name: 'Set up' }).click();
   await page.waitForURL(/\/admin$/);
   return page;
+}
+
+/** Opens a page that is told of what happens, and waits until it listens. */
+export async function openLive(page, path) {
+  await Promise.all([page.waitForResponse(/\/admin\/live$/), page.goto(path)]);
 }
 
 /** A server and a browser for the stories of a file; they are there once the stories are told. */

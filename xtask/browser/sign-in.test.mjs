@@ -100,7 +100,7 @@ test('an admin lets somebody in, who sets a password and sees what their role sh
   await look(viewer, 'invitation');
   await viewer.getByLabel('New password').fill(VIEWER.password);
   await viewer.getByRole('button', { name: 'Set password and sign in' }).click();
-  await viewer.getByRole('link', { name: 'acme', exact: true }).waitFor();
+  await viewer.locator('#app-acme').waitFor();
   assert.equal((await viewer.goto(new URL(link).pathname)).status(), 410, 'the link worked once');
   await look(viewer, 'invitation-used');
 
