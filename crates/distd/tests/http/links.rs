@@ -247,6 +247,7 @@ async fn a_secret_is_in_no_log_and_no_count() {
         .with_ansi(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(Arc::new(log.try_clone().unwrap()))
+        .with_ansi(false)
         .finish();
     let site = Site::start().await;
     publish_privately(&site).await;
