@@ -21,6 +21,13 @@ const PATIENCE: u32 = 20;
 const LONGEST: u32 = 512 << 10;
 const BUILD: Duration = Duration::from_mins(20);
 
+/// How long an input is at most that is kept for the replay, in bytes.
+const KEPT_LONGEST: usize = 2048;
+/// How many bytes of inputs are kept for a target.
+const KEPT_BYTES: usize = 8 << 10;
+/// What stands above the inputs that this task keeps; above it are those that people keep.
+const KEPT: &str = "# The smallest that the fuzzer found, of those that reach what no other does.";
+
 /// What the task takes.
 #[derive(clap::Args)]
 pub struct Args {
@@ -29,6 +36,9 @@ pub struct Args {
     /// How long each runs
     #[arg(long, default_value_t = 600, value_name = "SECONDS")]
     seconds: u32,
+    /// Keep the smallest inputs that were found, for the replay among the tests
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     corpus: Fixtures,
 }
@@ -74,6 +84,10 @@ pub fn run(args: &Args) -> Result<()> {
         if shell::run(&mut run, limit).is_err() {
             found.push(target);
         }
+        if args.keep {
+            let seeds = seeds.join(target);
+            keep(&fuzzer, target, [&corpus, &seeds], &work.join("least").join(target))?;
+        }
     }
     ensure!(
         found.is_empty(),
@@ -81,6 +95,45 @@ pub fn run(args: &Args) -> Result<()> {
         found.join(", "),
         work.join("found").display()
     );
+    Ok(())
+}
+
+/// Keeps the smallest inputs in `folders` that reach what no other does, as lines of hexadecimal.
+fn keep(fuzzer: &Path, target: &str, folders: [&Path; 2], least: &Path) -> Result<()> {
+    if least.exists() {
+        fs::remove_dir_all(least)?;
+    }
+    fs::create_dir_all(least)?;
+    let mut merge = shell::command(fuzzer);
+    merge
+        .env("DIST_FUZZ_TARGET", target)
+        .args([
+            "-merge=1".to_owned(),
+            format!("-max_len={KEPT_LONGEST}"),
+            "-verbosity=0".to_owned(),
+        ])
+        .arg(least)
+        .args(folders);
+    shell::run(&mut merge, BUILD)?;
+    let mut inputs = fs::read_dir(least)?
+        .map(|entry| Ok(fs::read(entry?.path())?))
+        .collect::<Result<Vec<_>>>()?;
+    inputs.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+    let mut bytes = 0;
+    let small = inputs.iter().take_while(|input| {
+        bytes += input.len();
+        bytes <= KEPT_BYTES
+    });
+    let kept = shell::root()
+        .join("crates/dist-inspect/tests/fixtures/replay")
+        .join(format!("{target}.hex"));
+    let before = fs::read_to_string(&kept).unwrap_or_default();
+    let by_people = before.lines().take_while(|line| *line != KEPT).map(str::to_owned);
+    let lines: Vec<String> = by_people
+        .chain([KEPT.to_owned()])
+        .chain(small.map(hex::encode))
+        .collect();
+    fs::write(kept, lines.join("\n") + "\n")?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod faults;
 mod fuzz;
 mod http;
 mod mutate;
+mod outside;
 mod reference;
 mod server;
 mod shell;
@@ -49,6 +50,8 @@ enum Task {
     Mutate(mutate::Args),
     /// Use the pages in a real browser
     Browser(browser::Args),
+    /// Compare what we say of artifacts from package registries with what other tools say
+    Outside,
     /// Upload with public tus clients
     Tus,
     /// Kill the server at random moments and check what it acknowledged
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Task::Mutate(args) => mutate::run(&args),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
+        Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),

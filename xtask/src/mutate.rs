@@ -1,10 +1,10 @@
-//! `cargo xtask mutate`: damaged copies of real artifacts, each given to a process of its own that
-//! inspects it. Whatever the bytes: a report, no crash, no hang, no more memory than a small machine
-//! has to spare.
+//! `cargo xtask mutate`: damaged copies of real artifacts, each inspected by `dist inspect` in a child
+//! process of its own. Whatever the bytes: a report, no crash of program or child, no hang, no more
+//! memory than a small machine has to spare.
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,10 +20,12 @@ use crate::shell;
 
 /// How long one inspection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much memory one inspection may hold, in KiB.
+/// How much memory the program, and its child, may hold at once, in KiB.
 const MEMORY_KIB: u64 = 256 << 10;
-/// How often a child is looked at.
+/// How often the processes are looked at: between two looks, none takes more than a few MiB.
 const POLL: Duration = Duration::from_millis(1);
+/// What is found where a child came to no end.
+const UNFINISHED: [&str; 2] = ["inspection.crashed", "inspection.timed_out"];
 /// How many copies the run has that is part of `cargo xtask test`.
 const SHORT: u64 = 400;
 
@@ -207,7 +209,7 @@ fn place(length: usize, random: &mut StdRng) -> usize {
     }
 }
 
-/// Inspects one file in a process of its own.
+/// Inspects one file, and looks at the processes that do it.
 fn inspect(binaries: &Binaries, path: &Path) -> Result<Cost> {
     let mut command: Command = binaries.dist([Path::new("inspect"), path]);
     // Into files, so that nobody has to read meanwhile.
@@ -219,7 +221,7 @@ fn inspect(binaries: &Binaries, path: &Path) -> Result<Cost> {
         .spawn()?;
     let mut memory = 0;
     while child.try_wait()?.is_none() {
-        memory = resident(&child).unwrap_or(memory).max(memory);
+        memory = family(child.id()).filter_map(peak).fold(memory, u64::max);
         if started.elapsed() > PATIENCE {
             child.kill()?;
             child.wait()?;
@@ -233,16 +235,37 @@ fn inspect(binaries: &Binaries, path: &Path) -> Result<Cost> {
     ensure!(matches!(status.code(), Some(0 | 7)), "{status}: {told}");
     ensure!(memory <= MEMORY_KIB, "it held {memory} KiB");
     let answer: Value = serde_json::from_slice(&fs::read(report)?).context("the answer is JSON")?;
-    ensure!(
-        answer["reports"].as_array().is_some_and(|reports| reports.len() == 1),
-        "{answer}"
-    );
+    let [report] = answer["reports"].as_array().map_or(&[][..], Vec::as_slice) else {
+        bail!("not one report: {answer}");
+    };
+    let found = report["findings"].as_array().into_iter().flatten();
+    let mut codes = found.filter_map(|finding| finding["code"].as_str());
+    if let Some(code) = codes.find(|code| UNFINISHED.contains(code)) {
+        bail!("{code}: {told}");
+    }
     Ok(Cost { time, memory })
 }
 
+/// A process and its children.
+fn family(process: u32) -> impl Iterator<Item = u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let children = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|ids| {
+            ids.split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    std::iter::once(process).chain(children)
+}
+
 /// The most memory that a process held so far, in KiB.
-fn resident(child: &Child) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

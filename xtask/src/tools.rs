@@ -51,6 +51,21 @@ const PEERS: &[Need] = &[
     ("test -e /usr/include/openssl/evp.h", "libssl-dev"),
 ];
 
+/// What says the same of artifacts as `dist inspect`, from other hands.
+const ORACLES: &[Need] = &[
+    ("command -v aapt", "aapt"),
+    ("command -v apksigner", "apksigner"),
+    ("command -v ar", "binutils"),
+    ("command -v dpkg-deb", "dpkg"),
+    ("command -v file", "file"),
+    ("command -v npm", "npm"),
+    ("command -v openssl", "openssl"),
+    ("command -v osslsigncode", "osslsigncode"),
+    ("python3 -c 'import ensurepip, venv'", "python3-venv"),
+    ("command -v unzip", "unzip"),
+    ("command -v zip", "zip"),
+];
+
 /// Makes sure that everything that `cargo xtask test` runs is there.
 pub fn ensure_all() -> Result<()> {
     ensure(NEEDS)?;
@@ -73,6 +88,11 @@ pub fn ensure_browser() -> Result<()> {
 /// Makes sure that the peers of the benchmarks are there.
 pub fn ensure_peers() -> Result<()> {
     ensure(PEERS)
+}
+
+/// Makes sure that what artifacts are held against is there.
+pub fn ensure_oracles() -> Result<()> {
+    ensure(ORACLES)
 }
 
 fn ensure(needs: &[Need]) -> Result<()> {

@@ -4,7 +4,7 @@ use dist_model::decide::{PublishStatus, Published};
 use dist_model::{
     App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelMove, ChannelName, Digest, ErrorCode, FileName,
     InstallLink, Moved, Platform, Refusal, Release, ReleaseDetail, ReleaseId, Slug, Timestamp, Token, ValidationStatus,
-    Version, Yanked,
+    Version, Warning, Yanked,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -304,6 +304,9 @@ pub struct MoveResult {
     pub channel: ChannelRef,
     /// The install page.
     pub install_url: String,
+    /// What those who install from the channel would run into.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
 }
 
 impl MoveResult {
@@ -324,6 +327,7 @@ impl MoveResult {
                 previous_release_id: moved.previous_release_id.clone(),
             },
             install_url: links.install(moved.app.slug.as_str(), moved.channel.as_str()),
+            warnings: moved.warnings.clone(),
         }
     }
 }

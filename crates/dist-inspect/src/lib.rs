@@ -22,12 +22,18 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! Programs inspect through an [`Inspector`]: [`InProcess`], or a [`ChildInspector`] whose processes may
+//! fail without harm.
+//!
 //! What is deliberately absent: I/O other than on the file given, the time of day, and comparisons
 //! with other releases, which are the service's.
 
 pub mod arch;
 pub mod archive;
+#[cfg(target_os = "linux")]
+mod child;
 mod formats;
+mod inspector;
 mod limits;
 mod name;
 pub mod parse;
@@ -36,6 +42,9 @@ mod report;
 pub mod source;
 mod subject;
 
+#[cfg(target_os = "linux")]
+pub use child::{ChildInspector, run_if_inspector};
+pub use inspector::{InProcess, Inspector, Unfinished, Workers};
 pub use limits::{Budget, Limits};
 pub use refusal::Refusal;
 pub use report::{Finding, Format, Icon, Inspection, Report, Severity, Verdict, agrees};

@@ -207,11 +207,13 @@ impl Refusal {
     }
 }
 
-/// Readers pass a refusal on inside of an I/O error; whatever else does not come from the system
-/// is the fault of the bytes.
+/// Readers pass a refusal on inside of an I/O error; whatever else does not come from the system is
+/// the fault of the bytes. A lack of memory comes without a cause; with one, it is what a library
+/// says of bytes that ask for too much.
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        if error.raw_os_error().is_some() {
+        let lacks_memory = error.kind() == io::ErrorKind::OutOfMemory && error.get_ref().is_none();
+        if error.raw_os_error().is_some() || lacks_memory {
             return Self::Io(error);
         }
         if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -254,6 +256,10 @@ mod tests {
         assert!(matches!(Refusal::from(eof), Refusal::Truncated));
         let disk = io::Error::from_raw_os_error(5);
         assert!(matches!(Refusal::from(disk), Refusal::Io(_)));
+        let memory = io::Error::from(io::ErrorKind::OutOfMemory);
+        assert!(matches!(Refusal::from(memory), Refusal::Io(_)));
+        let dictionary = io::Error::new(io::ErrorKind::OutOfMemory, "1 TiB");
+        assert!(matches!(Refusal::from(dictionary), Refusal::Damaged(_)));
         assert!(matches!(Refusal::from(io::Error::other("bad")), Refusal::Damaged(_)));
     }
 

@@ -208,6 +208,28 @@ impl<S: Source> Seek for Stream<S> {
     }
 }
 
+/// How much of a stream is read at once where all of it goes by. An inflater starts anew at each call
+/// and copies its window, which is dear where the pieces are small; much larger ones leave the nearer
+/// caches.
+pub(crate) const PIECE: usize = 128 << 10;
+
+/// Reads `count` bytes of `reader`, or as many as there are, and keeps none. Answers how many there
+/// were.
+pub(crate) fn skip(reader: &mut (impl Read + ?Sized), count: u64) -> io::Result<u64> {
+    let piece = |left: u64| usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+    let mut buffer = vec![0; piece(count)];
+    let mut left = count;
+    while left > 0 {
+        match reader.read(&mut buffer[..piece(left)]) {
+            Ok(0) => break,
+            Ok(count) => left -= count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count - left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +255,16 @@ mod tests {
         stream.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "789");
         assert!(stream.seek(SeekFrom::Current(-11)).is_err());
+    }
+
+    #[test]
+    fn what_is_skipped_is_counted() {
+        let bytes = vec![7; 3 * PIECE];
+        let mut rest = bytes.as_slice();
+        assert_eq!(skip(&mut rest, 2 * PIECE as u64 + 1).unwrap(), 2 * PIECE as u64 + 1);
+        assert_eq!(rest.len(), PIECE - 1);
+        assert_eq!(skip(&mut rest, u64::MAX).unwrap(), PIECE as u64 - 1);
+        assert_eq!(skip(&mut rest, 1).unwrap(), 0);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Actor, App, Artifact, Build, Channel, ChannelMove, ChannelName, Digest, MoveCause, Release, ReleaseId, Timestamp,
-    Version,
+    Actor, App, Artifact, Build, Channel, ChannelMove, ChannelName, Digest, FileName, MoveCause, Release, ReleaseId,
+    Timestamp, Version,
 };
 
 /// A release with its artifacts and the channels that point at it.
@@ -46,6 +46,22 @@ pub struct Moved {
     pub previous_release_id: Option<ReleaseId>,
     /// False where it pointed there already.
     pub changed: bool,
+    /// What those who install from the channel would run into.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something about an artifact that a channel offers, which keeps nobody from offering it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Warning {
+    /// The artifact's file name.
+    pub filename: FileName,
+    /// The stable code, `area.reason`.
+    pub code: String,
+    /// What is so, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
 }
 
 /// What a yank came to.

@@ -296,8 +296,8 @@ fn a_draft_is_filled_by_several_jobs_and_published_whole() {
         channel: None,
     };
     let require = DraftIntent {
-        channel: None,
         require: BTreeSet::from([Platform::Ios, Platform::Windows]),
+        ..DraftIntent::default()
     };
     let refusal = decide::publish_draft(state.clone(), &require, &context()).unwrap_err();
     assert_eq!(

@@ -1,51 +1,98 @@
 //! Durable publishes a second, beside a bare `SQLite` transaction of the same rows.
 //!
 //! `cargo bench -p dist-service --bench publish [-- SECONDS ROUNDS]`. A publish is one release, four
-//! artifacts, the channel's move and its audit events, over 50 apps. The bare transaction writes
-//! one release, four artifacts, one channel and three events (nine rows), alone or sixteen at a
-//! time. Rounds are interleaved; what counts is the ratio within one run.
+//! artifacts, the channel's move and its audit events, over 50 apps; its files are inspected in the
+//! process itself, or in children as `distd` does it. The bare transaction writes one release, four
+//! artifacts, one channel and three events (nine rows), alone or sixteen at a time. Rounds are
+//! interleaved; what counts is the ratio within one run.
+//!
+//! At the end: what one inspection of a small APK takes, in the process, in a child that waits for
+//! work, and in one that is started for it.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a bench fails by panicking and prints its table"
 )]
 
+use std::fs::File;
 use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dist_model::{Build, Digest, Platform, Source};
+use dist_inspect::{ChildInspector, InProcess, Inspector, run_if_inspector};
+use dist_model::{Build, Digest, Platform, Source, Timestamp};
 use dist_service::{ArtifactRequest, Caller, OpenMode, Principal, PublishRequest, Service, Setup};
 
 const APPS: usize = 50;
 const ARTIFACTS: usize = 4;
 
-fn main() {
+fn main() -> ExitCode {
+    run_if_inspector().unwrap_or_else(|| {
+        measure();
+        ExitCode::SUCCESS
+    })
+}
+
+fn measure() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let seconds = Duration::from_secs(numbers.next().unwrap_or(2));
     let rounds = numbers.next().unwrap_or(3);
     let folder = tempfile::tempdir_in(std::env::current_dir().unwrap()).unwrap();
-    println!("round  bare/1    ours/1  ratio   bare/16   ours/16  ratio");
+    println!("round writers    bare    ours  ratio  in children  ratio");
     for round in 1..=rounds {
-        let path = |name: &str| folder.path().join(format!("{name}-{round}"));
-        let bare_one = bare(&path("bare1"), seconds, 1);
-        let ours_one = ours(&path("ours1"), seconds, 1);
-        let bare_many = bare(&path("bare16"), seconds, 16);
-        let ours_many = ours(&path("ours16"), seconds, 16);
-        println!(
-            "{round:>5} {bare_one:>7.0} {ours_one:>9.0} {:>6.2} {bare_many:>9.0} {ours_many:>9.0} {:>6.2}",
-            ours_one / bare_one,
-            ours_many / bare_many
-        );
+        for writers in [1, 16] {
+            let path = |name: &str| folder.path().join(format!("{name}-{writers}-{round}"));
+            let bare = bare(&path("bare"), seconds, writers);
+            let ours_in = |name, inspector| ours(&path(name), inspector, seconds, writers);
+            let ours = ours_in("ours", Arc::new(InProcess));
+            let children = ours_in("children", Arc::new(ChildInspector::of_this_program()));
+            println!(
+                "{round:>5} {writers:>7} {bare:>7.0} {ours:>7.0} {:>6.2} {children:>12.0} {:>6.2}",
+                ours / bare,
+                children / bare
+            );
+        }
+    }
+    measure_one_inspection();
+}
+
+/// Prints the middle of many inspections, in microseconds.
+fn measure_one_inspection() {
+    let apk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/dist/hello-1.0.0.apk");
+    let apk = File::open(apk).unwrap();
+    let waiting = ChildInspector::of_this_program();
+    let inspect = |inspector: &dyn Inspector| {
+        let start = Instant::now();
+        inspector.inspect(&apk, "hello.apk", Timestamp::from_millis(0)).unwrap();
+        start.elapsed()
+    };
+    let mut times: [Vec<Duration>; 3] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..200 {
+        times[0].push(inspect(&InProcess));
+        times[1].push(inspect(&waiting));
+        times[2].push(inspect(&ChildInspector::of_this_program()));
+    }
+    for (place, times) in ["in the process", "in a child that waits", "in a new child"]
+        .iter()
+        .zip(&mut times)
+    {
+        times.sort();
+        println!("{:>6} µs  {place}", times[times.len() / 2].as_micros());
     }
 }
 
 /// Publishes a second through the service with so many writers at once.
-fn ours(data: &Path, time: Duration, writers: usize) -> f64 {
+fn ours(data: &Path, inspector: Arc<dyn Inspector>, time: Duration, writers: usize) -> f64 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
         .unwrap();
-    let service = Service::open(data, OpenMode::Create, Setup::default()).unwrap();
+    let setup = Setup {
+        inspector,
+        ..Setup::default()
+    };
+    let service = Service::open(data, OpenMode::Create, setup).unwrap();
     let caller = Caller::new(Principal::Local(0));
     let mut digests = Vec::new();
     for n in 0..ARTIFACTS {

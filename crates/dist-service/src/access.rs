@@ -222,16 +222,6 @@ impl Caller {
         app.visibility == Visibility::Public || self.has(Scope::Read, &app.slug)
     }
 
-    /// True where the caller may know what a channel of the app offers, having its name.
-    pub(crate) fn may_follow(&self, app: &App) -> bool {
-        app.visibility != Visibility::Private || self.may_read(app)
-    }
-
-    /// True where the caller may see the channel's pages, which a tester link opens too.
-    pub(crate) fn may_install(&self, app: &App, channel: &ChannelName) -> bool {
-        self.may_follow(app) || self.opens(app, channel)
-    }
-
     /// Refuses whoever comes with a tester link that has ended.
     pub(crate) fn check_link(&self, now: Timestamp) -> Result<(), Refusal> {
         match &self.principal {
@@ -241,8 +231,16 @@ impl Caller {
     }
 
     /// True where the caller holds a tester link to the channel.
-    pub(crate) fn opens(&self, app: &App, channel: &ChannelName) -> bool {
-        matches!(&self.principal, Principal::Link(link) if link.app_id == app.id && link.channel == *channel)
+    pub(crate) fn opens(&self, app: &Slug, channel: &ChannelName) -> bool {
+        matches!(&self.principal, Principal::Link(link) if link.app_slug == *app && link.channel == *channel)
+    }
+
+    /// The private apps some of whose files the caller may have.
+    pub(crate) fn reach_of_files(&self) -> Reach<'_> {
+        match &self.principal {
+            Principal::Link(link) => Reach::Apps(vec![&link.app_slug]),
+            _ => self.reach(Scope::Read),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::access::no_such_app;
 use crate::idempotency::Receipted;
-use crate::{Caller, Error, Idempotency, Selector, Service, query, rows};
+use crate::{Caller, Error, Idempotency, Selector, Service, preflight, query, rows};
 
 /// What a promotion takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +50,7 @@ impl Service {
             let changed = !decided.events.is_empty();
             let value = Moved {
                 changed,
-                ..moved_to(app, release, &decided.value)
+                ..moved_to(&*tx, app, release, &decided.value)?
             };
             Ok(Decided {
                 events: decided.events,
@@ -83,7 +83,7 @@ impl Service {
             })?;
             let release = rows::known_release(tx, &decided.value.release_id)?;
             Ok(Decided {
-                value: moved_to(app, release, &decided.value),
+                value: moved_to(tx, app, release, &decided.value)?,
                 events: decided.events,
             })
         })
@@ -136,15 +136,16 @@ fn current_release(tx: &dyn SqlRead, app: &App, name: &ChannelName) -> Result<Re
     Ok(rows::known_release(tx, &id)?)
 }
 
-fn moved_to(app: App, release: Release, moved: &ChannelMove) -> Moved {
-    Moved {
+fn moved_to(tx: &dyn SqlRead, app: App, release: Release, moved: &ChannelMove) -> Result<Moved, Error> {
+    Ok(Moved {
+        warnings: preflight::warnings(tx, &release, moved)?,
         app,
         release,
         channel: moved.channel.clone(),
         revision: moved.revision,
         previous_release_id: moved.previous_release_id.clone(),
         changed: true,
-    }
+    })
 }
 
 impl Receipted for Moved {
@@ -166,7 +167,7 @@ impl Receipted for Moved {
         let release = rows::known_release(tx, &moved.release_id)?;
         Ok(Self {
             changed: receipt["changed"].as_bool().unwrap_or(true),
-            ..moved_to(app, release, &moved)
+            ..moved_to(tx, app, release, &moved)?
         })
     }
 }

@@ -33,7 +33,6 @@ mod idempotency;
 mod identity;
 mod import;
 mod inspection;
-mod inspector;
 mod link;
 mod maintenance;
 mod object;
@@ -65,7 +64,6 @@ pub use error::Error;
 pub use idempotency::Idempotency;
 pub use identity::{Admission, Identity};
 pub use inspection::{facts, findings};
-pub use inspector::{InProcess, Inspector, Unfinished, Workers};
 pub use link::NewLink;
 pub use maintenance::cleanup::CleanupOptions;
 pub use object::Download;
@@ -75,10 +73,12 @@ pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
     AppDownloads, AppOverview, AppPage, AppRow, AppStorage, ArtifactRow, AuditChoices, AuditExport, AuditFilter,
     AuditLine, AuditPage, AuditPlace, ChannelPage, ChannelStand, ComparePage, Contents, DownloadCount, Downloads,
-    Found, Health, IconFile, IndexEntry, InstallPage, LastMove, Latest, LatestQuery, News, ObjectsOnDisk, Offer,
-    PastOffer, PlannedRelease, PlatformContents, ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage,
-    ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit, Standing, Stay, StayEnd, StorageDay, StorageUse,
+    Found, Health, IconFile, IndexEntry, InstallPage, InstallStamp, LastMove, Latest, LatestQuery, Leaving, News,
+    ObjectsOnDisk, Offer, PastOffer, PlannedMove, PlannedPublish, PlannedRelease, PlannedYank, PlatformContents,
+    ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage, ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit,
+    Standing, Stay, StayEnd, StorageDay, StorageUse,
 };
+pub use release::YankIntent;
 pub use select::Selector;
 pub use service::{OpenMode, Service, Setup};
 pub use session::{NewSession, Visit};

@@ -72,6 +72,17 @@ impl Service {
         .await
     }
 
+    /// A tester link of an app, without its secret.
+    ///
+    /// # Errors
+    /// `link.not_found`.
+    pub async fn link(&self, caller: &Caller, slug: &Slug, id: &LinkId) -> Result<InstallLink, Error> {
+        caller.require(Scope::Read, Some(slug), None, self.now())?;
+        let link = self.read(|tx| Ok::<_, Error>(people::link(tx, id)?))?;
+        let link = link.filter(|link| link.app_slug == *slug);
+        Ok(link.ok_or_else(|| no_such(ErrorCode::LinkNotFound))?)
+    }
+
     /// Revokes a tester link, at once and for ever.
     ///
     /// # Errors

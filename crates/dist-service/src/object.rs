@@ -78,14 +78,7 @@ impl Service {
     ) -> Result<Download, Error> {
         caller.check_link(self.now())?;
         self.read(|tx| {
-            let found = match artifact {
-                Some(id) => {
-                    let sql = rows::select_artifacts!("WHERE sha256 = ?1 AND id = ?2");
-                    let named = tx.query_all(sql, params![&digest.to_string(), id.as_str()], rows::read_artifact)?;
-                    best(tx, caller, named)?
-                }
-                None => among(tx, digest, |page| best(tx, caller, page))?,
-            };
+            let found = among(tx, caller, digest, artifact)?;
             if found.is_none() && artifact.is_none() && is_unused(tx, digest)? && sent(tx, caller, digest)? {
                 return Ok(Download {
                     artifact: None,
@@ -97,22 +90,31 @@ impl Service {
     }
 }
 
-/// Goes through the artifacts made of some bytes, a page at a time, until `look` finds something:
-/// the same bytes may be in any number of releases.
-fn among<T>(
+/// What the caller may have of the artifacts made of some bytes, or of the one that is named. The same
+/// bytes may be in any number of releases, so that they are gone through a page at a time.
+///
+/// Private apps that are nothing to the caller are left out by the statement: from the time that looking
+/// at each would take, a stranger could tell that they have these bytes.
+fn among(
     tx: &dyn SqlRead,
+    caller: &Caller,
     digest: &Digest,
-    mut look: impl FnMut(Vec<Artifact>) -> Result<Option<T>, Error>,
-) -> Result<Option<T>, Error> {
+    named: Option<&ArtifactId>,
+) -> Result<Option<Download>, Error> {
     const PAGE: i64 = 64;
-    let digest = digest.to_string();
+    let sql = rows::select_artifacts!(
+        "WHERE sha256 = ?1 AND id > ?2 AND (?3 IS NULL OR id = ?3) AND EXISTS (SELECT 1 FROM apps WHERE apps.id = artifacts.app_id \
+         AND (apps.visibility <> 'private' OR ?4 IS NULL OR ?4 LIKE '%,' || apps.slug || ',%')) ORDER BY id LIMIT ?5"
+    );
+    let (digest, named) = (digest.to_string(), named.map(ArtifactId::as_str));
+    let reach = caller.reach_of_files().slugs();
     let mut after = String::new();
     loop {
-        let sql = rows::select_artifacts!("WHERE sha256 = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
-        let page = tx.query_all(sql, params![&digest, &after, PAGE], rows::read_artifact)?;
+        let bound = params![&digest, &after, named, reach.as_deref(), PAGE];
+        let page = tx.query_all(sql, bound, rows::read_artifact)?;
         let Some(last) = page.last() else { return Ok(None) };
         after = last.id.to_string();
-        if let Some(found) = look(page)? {
+        if let Some(found) = best(tx, caller, page)? {
             return Ok(Some(found));
         }
     }
@@ -197,7 +199,7 @@ fn knows(tx: &dyn SqlRead, caller: &Caller, digest: &Digest) -> Result<bool, Err
     if matches!(caller.principal, Principal::Local(_) | Principal::System) || sent(tx, caller, digest)? {
         return Ok(true);
     }
-    Ok(among(tx, digest, |page| best(tx, caller, page))?.is_some())
+    Ok(among(tx, caller, digest, None)?.is_some())
 }
 
 /// Whether the caller sent these bytes.

@@ -70,4 +70,10 @@ mod tests {
         assert!(!matches(Some(&hash), "correct horsf").await);
         assert!(!matches(None, "").await);
     }
+
+    #[test]
+    fn nobodys_password_costs_as_much_as_anybodys() {
+        let nobodys = NOBODYS.as_ref().unwrap();
+        assert!(nobodys.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{nobodys}");
+    }
 }

@@ -38,13 +38,14 @@ impl SqlRead for Remembering<'_> {
 }
 
 /// The tables that grow with use.
-const LARGE: [&str; 8] = [
+const LARGE: [&str; 9] = [
     "audit_events",
     "releases",
     "artifacts",
     "channel_history",
     "artifact_downloads",
     "release_downloads",
+    "app_downloads",
     "app_objects",
     "object_uploads",
 ];

@@ -150,23 +150,26 @@ impl Service {
                 .caller
                 .require(Scope::Publish, Some(&slug), wanted, scene.context.now)?;
             let channel = wanted.map(|name| rows::move_state(&*tx, &app.id, name)).transpose()?;
-            let artifacts = rows::artifacts(&*tx, &release.id)?;
+            let mut artifacts = rows::artifacts(&*tx, &release.id)?;
+            let mut events = Vec::new();
+            if release.status == ReleaseStatus::Draft {
+                events = preflight::check_draft(&*tx, &app, &release, wanted, &mut artifacts)?;
+            }
             let icons: Vec<Digest> = artifacts.iter().filter_map(Artifact::icon).collect();
             object::check_present(
                 tx,
                 scene,
                 artifacts.iter().map(|artifact| &artifact.sha256).chain(&icons),
             )?;
-            Ok(decide::publish_draft(
-                PublishDraftState {
-                    app,
-                    release,
-                    artifacts,
-                    channel,
-                },
-                &intent,
-                &scene.context,
-            )?)
+            let state = PublishDraftState {
+                app,
+                release,
+                artifacts,
+                channel,
+            };
+            let decided = decide::publish_draft(state, &intent, &scene.context)?;
+            events.extend(decided.events);
+            Ok(Decided { events, ..decided })
         })
         .await
     }

@@ -68,7 +68,8 @@ pub(crate) const ENTITIES: &[Table] = &[
         side: &[],
         // A release's artifacts lie together, in the order in which they are shown. The icon stands in
         // the metadata too; here a cleanup finds who needs it. The metadata, which is long, comes last:
-        // what stands behind it could not be read without reading through it.
+        // what stands behind it could not be read without reading through it. What a list of releases
+        // shows is in an index of its own, so that it is read without any of that.
         ddl: "CREATE TABLE artifacts (
             id TEXT NOT NULL,
             app_id TEXT NOT NULL,
@@ -87,6 +88,7 @@ pub(crate) const ENTITIES: &[Table] = &[
             PRIMARY KEY (release_id, platform, arch, package_type, filename)
         ) WITHOUT ROWID;
         CREATE INDEX artifacts_id ON artifacts (id);
+        CREATE INDEX artifacts_contents ON artifacts (release_id, platform, validation_status, size_bytes, sha256);
         CREATE INDEX artifacts_sha256 ON artifacts (sha256, id);
         CREATE INDEX artifacts_icon ON artifacts (icon_sha256)",
     },
@@ -250,7 +252,7 @@ pub(crate) const SIDE_TABLES: &[&str] = &[
         count BIGINT NOT NULL,
         PRIMARY KEY (artifact_id, day)
     )",
-    // The same counts by release, which is what plots and lists ask for.
+    // The same counts by release and by app, which is what lists and plots ask for.
     "CREATE TABLE IF NOT EXISTS release_downloads (
         app_id TEXT NOT NULL,
         day TEXT NOT NULL,
@@ -259,10 +261,18 @@ pub(crate) const SIDE_TABLES: &[&str] = &[
         PRIMARY KEY (app_id, day, release_id)
     ) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS release_downloads_release ON release_downloads (release_id, count)",
-    // Stores that counted before this table was there.
+    "CREATE TABLE IF NOT EXISTS app_downloads (
+        app_id TEXT NOT NULL,
+        day TEXT NOT NULL,
+        count BIGINT NOT NULL,
+        PRIMARY KEY (app_id, day)
+    ) WITHOUT ROWID",
+    // Stores that counted before these tables were there.
     "INSERT INTO release_downloads (app_id, day, release_id, count) \
      SELECT a.app_id, d.day, a.release_id, SUM(d.count) FROM artifact_downloads d JOIN artifacts a ON a.id = d.artifact_id \
      WHERE NOT EXISTS (SELECT 1 FROM release_downloads) GROUP BY a.app_id, d.day, a.release_id",
+    "INSERT INTO app_downloads (app_id, day, count) SELECT app_id, day, SUM(count) FROM release_downloads \
+     WHERE NOT EXISTS (SELECT 1 FROM app_downloads) GROUP BY app_id, day",
     // One row, written to see whether the database can be.
     "CREATE TABLE IF NOT EXISTS readiness (
         id BIGINT NOT NULL PRIMARY KEY,

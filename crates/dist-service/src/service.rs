@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dist_blobs::FsStore;
+use dist_inspect::{InProcess, Inspector};
 use dist_model::decide::{Context, Decided, Defaults};
 use dist_model::{ErrorCode, Event, Refusal, Timestamp, new_id};
 use persist::{
@@ -18,7 +19,7 @@ use crate::people::{self, People};
 use crate::projection::{Audit, Entities};
 use crate::throttle::Throttle;
 use crate::usage::Usage;
-use crate::{Caller, Entropy, Error, Idempotency, InProcess, Inspector, OsEntropy, Principal, import, rows, schema};
+use crate::{Caller, Entropy, Error, Idempotency, OsEntropy, Principal, import, rows, schema};
 
 /// "dist" in the header of the database file, so that `file` and other programs know it.
 const APPLICATION_ID: i32 = 0x6469_7374;

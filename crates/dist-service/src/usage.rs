@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dist_model::decide::Decided;
 use dist_model::{ArtifactId, ErrorCode, Event, SessionId, Timestamp, TokenId, events};
-use persist::params;
+use persist::{SqlTx, params};
 
 use crate::{Caller, Error, Principal, Service, rows};
 
@@ -150,13 +150,7 @@ impl Service {
                 )?;
             }
             for ((artifact, day), count) in &downloads {
-                let sql = "INSERT INTO artifact_downloads (artifact_id, day, count) VALUES (?1, ?2, ?3) \
-                     ON CONFLICT (artifact_id, day) DO UPDATE SET count = artifact_downloads.count + excluded.count";
-                tx.execute(sql, params![artifact.as_str(), day, rows::number(*count)?])?;
-                let sql = "INSERT INTO release_downloads (app_id, day, release_id, count) \
-                     SELECT app_id, ?2, release_id, ?3 FROM artifacts WHERE id = ?1 \
-                     ON CONFLICT (app_id, day, release_id) DO UPDATE SET count = release_downloads.count + excluded.count";
-                tx.execute(sql, params![artifact.as_str(), day, rows::number(*count)?])?;
+                add_downloads(tx, artifact, day, *count)?;
             }
             let events = strangers.into_iter().map(|((address, minute), count)| {
                 let address = address.map_or_else(|| "many others".to_owned(), |address| address.to_string());
@@ -169,4 +163,21 @@ impl Service {
         })
         .await
     }
+}
+
+/// Adds to the counts of an artifact, its release and its app.
+fn add_downloads(tx: &mut dyn SqlTx, artifact: &ArtifactId, day: &str, count: u64) -> Result<(), Error> {
+    const COUNTS: [&str; 3] = [
+        "INSERT INTO artifact_downloads (artifact_id, day, count) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (artifact_id, day) DO UPDATE SET count = artifact_downloads.count + excluded.count",
+        "INSERT INTO release_downloads (app_id, day, release_id, count) \
+         SELECT app_id, ?2, release_id, ?3 FROM artifacts WHERE id = ?1 \
+         ON CONFLICT (app_id, day, release_id) DO UPDATE SET count = release_downloads.count + excluded.count",
+        "INSERT INTO app_downloads (app_id, day, count) SELECT app_id, ?2, ?3 FROM artifacts WHERE id = ?1 \
+         ON CONFLICT (app_id, day) DO UPDATE SET count = app_downloads.count + excluded.count",
+    ];
+    for sql in COUNTS {
+        tx.execute(sql, params![artifact.as_str(), day, rows::number(count)?])?;
+    }
+    Ok(())
 }

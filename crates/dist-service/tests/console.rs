@@ -10,7 +10,7 @@ use dist_model::{
 };
 use dist_service::{
     AppPage, Caller, CleanupOptions, OpenMode, Paging, Principal, PromoteFrom, PublishRequest, ReleaseSearch, Selector,
-    Service, facts,
+    Service, YankIntent, facts,
 };
 use serde_json::json;
 
@@ -174,7 +174,7 @@ async fn an_apps_releases_are_found_by_status_platform_and_text() {
     world.service.publish(&local(), wanted, None).await.unwrap();
     world
         .service
-        .yank(&local(), &acme(), &version("1.0.0"), false, None, None)
+        .yank(&local(), &acme(), &version("1.0.0"), YankIntent::default(), None)
         .await
         .unwrap();
     download(&world, "2.0.0", 2).await;
@@ -398,7 +398,9 @@ async fn downloads_are_told_by_day_app_and_release() {
 
     // As a version before left it: counts by artifact alone.
     let connection = rusqlite::Connection::open(world.folder.path().join("dist.db")).unwrap();
-    connection.execute("DELETE FROM release_downloads", []).unwrap();
+    connection
+        .execute_batch("DROP TABLE release_downloads; DROP TABLE app_downloads")
+        .unwrap();
     Service::open(world.folder.path(), OpenMode::Existing, world.setup())
         .unwrap()
         .shutdown();

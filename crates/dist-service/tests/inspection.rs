@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use common::{Told, World, artifact, code, local, request};
 use dist_inspect::Icon;
-use dist_model::decide::Published;
-use dist_model::{Artifact, Digest, ErrorCode, ValidationStatus};
-use dist_service::{ArtifactRequest, CleanupOptions, Error, OpenMode, PublishRequest, Selector, Service};
+use dist_model::decide::{DraftIntent, PublishStatus, Published};
+use dist_model::{Artifact, Digest, ErrorCode, Moved, ValidationStatus};
+use dist_service::{
+    ArtifactRequest, CleanupOptions, Error, Idempotency, OpenMode, PromoteFrom, PublishRequest, Selector, Service,
+};
 use serde_json::{Value, json};
 
 /// Publishes a file of which these facts are known.
@@ -120,6 +122,88 @@ async fn the_wrong_processor_publisher_and_build_are_noticed() {
         .await
         .unwrap();
     assert_eq!(codes(&msix.artifacts[0]), ["preflight.publisher_changed"]);
+}
+
+/// Points a channel at a version.
+async fn promote(world: &World, channel: &str, version: &str) -> Moved {
+    let once = Idempotency::new(&format!("{channel} {version}"), &[]).unwrap();
+    let from = PromoteFrom::Release(Selector::new(version, None));
+    let (caller, app, channel) = (local(), "acme".parse().unwrap(), channel.parse().unwrap());
+    let moved = world.service.promote(&caller, &app, &channel, from, None, Some(once));
+    moved.await.unwrap()
+}
+
+fn warned(moved: &Moved) -> Vec<&str> {
+    moved.warnings.iter().map(|warning| warning.code.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_move_warns_of_what_those_who_install_would_run_into() {
+    let world = World::told(Told::default());
+    let facts = |build: u32, debuggable: bool| json!({"build": build, "debuggable": debuggable});
+    publish(&world, "a.apk", "1.0.0", &facts(7, false), nothing)
+        .await
+        .unwrap();
+    publish(&world, "a.apk", "2.0.0", &facts(8, true), nothing)
+        .await
+        .unwrap();
+    assert!(warned(&promote(&world, "stable", "1.0.0").await).is_empty());
+    let moved = promote(&world, "stable", "2.0.0").await;
+    assert_eq!(warned(&moved), ["preflight.debuggable"]);
+    assert_eq!(moved.warnings[0].filename.as_str(), "a.apk");
+    assert_eq!(
+        promote(&world, "stable", "2.0.0").await,
+        moved,
+        "the same request again"
+    );
+    assert!(warned(&promote(&world, "internal", "2.0.0").await).is_empty());
+
+    let (app, channel) = ("acme".parse().unwrap(), "stable".parse().unwrap());
+    let back = world
+        .service
+        .roll_back(&local(), &app, &channel, None, None)
+        .await
+        .unwrap();
+    assert_eq!(warned(&back), ["preflight.build_lower"], "who has 2.0.0 keeps it");
+}
+
+#[tokio::test]
+async fn a_draft_is_compared_again_when_it_is_published() {
+    let world = World::told(Told::default());
+    let facts = |build: u32| json!({"build": build, "debuggable": true});
+    let draft = |request: &mut PublishRequest| (request.draft, request.channel) = (true, None);
+    publish(&world, "a.apk", "1.0.0", &facts(7), nothing).await.unwrap();
+    let added = publish(&world, "a.apk", "3.0.0", &facts(6), draft).await.unwrap();
+    assert_eq!(codes(&added.artifacts[0]), ["preflight.build_lower"]);
+    let added = publish(&world, "a.apk", "2.0.0", &facts(8), draft).await.unwrap();
+    assert!(codes(&added.artifacts[0]).is_empty());
+    publish(&world, "a.apk", "1.0.1", &facts(9), nothing).await.unwrap();
+
+    let app = "acme".parse().unwrap();
+    let release = Selector::new("2.0.0", None);
+    let stable = DraftIntent {
+        channel: Some("stable".parse().unwrap()),
+        ..DraftIntent::default()
+    };
+    let caller = local();
+    let publish_draft = || {
+        world
+            .service
+            .publish_draft(&caller, &app, &release, stable.clone(), None)
+    };
+    let published = publish_draft().await.unwrap();
+    let expected = ["preflight.debuggable", "preflight.build_lower"];
+    assert_eq!(codes(&published.artifacts[0]), expected);
+    assert_eq!(published.artifacts[0].validation_status, ValidationStatus::Warning);
+    assert_eq!(published.artifacts[0].id, added.artifacts[0].id);
+    let shown = world.service.release(&local(), &app, &release).await.unwrap();
+    assert_eq!(shown.artifacts, published.artifacts, "the table says what was answered");
+    let again = publish_draft().await.unwrap();
+    assert_eq!(
+        (again.status, codes(&again.artifacts[0])),
+        (PublishStatus::Unchanged, expected.to_vec())
+    );
+    assert!(world.service.verify(&local()).await.unwrap().ok, "and so does the log");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{World, artifact, code, local, request};
 use dist_model::{Artifact, ChannelChanges, Digest, ErrorCode, ReleaseStatus, Slug};
-use dist_service::{AuditFilter, CleanupOptions, OpenMode, Paging, Selector, Service};
+use dist_service::{AuditFilter, CleanupOptions, OpenMode, Paging, Selector, Service, YankIntent};
 
 fn acme() -> Slug {
     "acme".parse().unwrap()
@@ -225,7 +225,13 @@ async fn the_tables_are_made_again_from_the_log() {
     world.publish("2.0.0", Some("beta"), "two").await.unwrap();
     world
         .service
-        .yank(&local(), &acme(), &Selector::new("1.0.0", None), false, None, None)
+        .yank(
+            &local(),
+            &acme(),
+            &Selector::new("1.0.0", None),
+            YankIntent::default(),
+            None,
+        )
         .await
         .unwrap();
     world.service.flush_all().await.unwrap();

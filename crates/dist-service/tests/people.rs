@@ -106,6 +106,24 @@ async fn a_cookie_is_good_until_its_session_ends() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_used_ends_after_a_week_all_the_same() {
+    let world = World::new();
+    admin(&world).await;
+    let signed_in = world
+        .service
+        .sign_in("ann@example.org", PASSWORD.to_owned(), visit())
+        .await
+        .unwrap();
+    let step = Session::IDLE_MS / 1000 / 2;
+    for _ in 1..Session::LIFETIME_MS / 1000 / step {
+        world.pass(step);
+        assert!(world.service.session_of(&signed_in.secret).await.unwrap().is_some());
+    }
+    world.pass(step);
+    assert!(world.service.session_of(&signed_in.secret).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn signing_in_again_ends_the_session_before() {
     let world = World::new();
     admin(&world).await;
@@ -380,8 +398,11 @@ async fn a_tester_link_opens_its_channel_and_nothing_else() {
     let page = world.service.install(&tester, &slug, &beta).await.unwrap();
     let artifact = page.offer.release.unwrap().artifacts.remove(0);
     assert!(page.downloads.contains(&artifact.id));
-    let latest = world.service.latest(&tester, &slug, &beta, &LatestQuery::default());
-    assert_eq!(code(latest.await), ErrorCode::AppNotFound);
+    let latest = world
+        .service
+        .latest(&tester, &slug, &beta, &LatestQuery::default())
+        .await;
+    assert_eq!(code(latest), ErrorCode::AppNotFound);
     world
         .service
         .download(&tester, &artifact.sha256, Some(&artifact.id))

@@ -7,7 +7,7 @@ use common::{World, artifact, code, local, request};
 use dist_model::decide::{DraftIntent, PublishStatus};
 use dist_model::{AppChanges, Build, ChannelChanges, ChannelPolicy, Digest, ErrorCode, ReleaseStatus, Scope, Slug};
 use dist_service::{
-    Idempotency, LatestQuery, Paging, PromoteFrom, PublishRequest, ReleaseFilter, ReleaseOrder, Selector,
+    Idempotency, LatestQuery, Paging, PromoteFrom, PublishRequest, ReleaseFilter, ReleaseOrder, Selector, YankIntent,
 };
 
 fn acme() -> Slug {
@@ -255,8 +255,11 @@ async fn a_yanked_release_is_skipped_and_never_offered() {
                     &local(),
                     &acme(),
                     &Selector::new(version, None),
-                    and_rollback,
-                    Some("broken".to_owned()),
+                    YankIntent {
+                        and_rollback,
+                        reason: Some("broken".to_owned()),
+                        ..YankIntent::default()
+                    },
                     None,
                 )
                 .await

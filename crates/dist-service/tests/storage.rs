@@ -111,7 +111,7 @@ async fn the_plan_of_retention_is_what_a_cleanup_does() {
     let planned: Vec<_> = plan
         .releases
         .iter()
-        .map(|planned| (planned.release.version.as_str(), planned.channels.len()))
+        .map(|planned| (&*planned.release.label, planned.channels.len()))
         .collect();
     assert_eq!(planned, [("1.3.0", 1), ("1.2.0", 1), ("1.1.0", 1)]);
     assert_eq!((plan.freed_bytes, plan.channels.len()), (14, 2));

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dist_api::client::FileStamp;
 use dist_api::manifest::ArtifactEntry;
-use dist_inspect::{Report, Severity, Verdict, agrees};
+use dist_inspect::{Inspector, Report, Severity, Verdict, agrees};
 use dist_model::{Digest, ErrorCode, FileName, Refusal, Timestamp};
-use dist_service::{Clock as _, InProcess, Inspector as _, SystemClock};
+use dist_service::{Clock as _, SystemClock};
 use sha2::{Digest as _, Sha256};
 
 /// How much is read from a file at once.
@@ -40,7 +40,7 @@ pub struct Staged {
 }
 
 /// Looks at every file, several at a time; the answers stand in the order of `paths`.
-pub fn examine_all(paths: &[PathBuf]) -> Vec<Result<Examined, Refusal>> {
+pub fn examine_all(paths: &[PathBuf], inspector: &dyn Inspector) -> Vec<Result<Examined, Refusal>> {
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(paths.len());
@@ -52,7 +52,7 @@ pub fn examine_all(paths: &[PathBuf]) -> Vec<Result<Examined, Refusal>> {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = paths.get(place) else { break };
-                    let examined = examine(path);
+                    let examined = examine(path, inspector);
                     done.lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .push((place, examined));
@@ -70,7 +70,7 @@ pub fn examine_all(paths: &[PathBuf]) -> Vec<Result<Examined, Refusal>> {
 /// # Errors
 /// `artifact.path_not_found`, `artifact.not_a_file`, `artifact.unreadable`, or `artifact.changed`
 /// where it was written to in the meantime.
-fn examine(path: &Path) -> Result<Examined, Refusal> {
+fn examine(path: &Path, inspector: &dyn Inspector) -> Result<Examined, Refusal> {
     let unreadable = |error| refuse_io(path, &error);
     // Looked at before it is opened, since opening a pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -84,7 +84,7 @@ fn examine(path: &Path) -> Result<Examined, Refusal> {
     let stamp = FileStamp::of(&file.metadata().map_err(unreadable)?);
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let now = Timestamp::from_millis(SystemClock.now_ms());
-    let report = InProcess.inspect(&file, &name, now).map_err(unreadable)?.report;
+    let report = inspector.inspect(&file, &name, now).map_err(unreadable)?.report;
     let sha256 = hash(&mut file).map_err(unreadable)?;
     stamp.check(path)?;
     Ok(Examined { stamp, sha256, report })
@@ -107,8 +107,12 @@ fn hash(file: &mut File) -> std::io::Result<Digest> {
 ///
 /// # Errors
 /// The first that is wrong: missing, empty, not what was declared, or not installable.
-pub fn stage(entries: Vec<ArtifactEntry>, paths: Vec<PathBuf>) -> Result<Vec<Staged>, Refusal> {
-    let examined = examine_all(&paths);
+pub fn stage(
+    entries: Vec<ArtifactEntry>,
+    paths: Vec<PathBuf>,
+    inspector: &dyn Inspector,
+) -> Result<Vec<Staged>, Refusal> {
+    let examined = examine_all(&paths, inspector);
     entries
         .into_iter()
         .zip(paths)
@@ -239,6 +243,8 @@ pub fn about(path: &Path, code: ErrorCode, message: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use dist_inspect::InProcess;
+
     use super::*;
 
     /// A file that says these facts of itself.
@@ -249,7 +255,7 @@ mod tests {
             platform: Some(dist_model::Platform::Linux),
             ..ArtifactEntry::default()
         };
-        let mut staged = stage(vec![entry], vec![path]).unwrap().remove(0);
+        let mut staged = stage(vec![entry], vec![path], &InProcess).unwrap().remove(0);
         staged.examined.report.facts = facts.as_object().unwrap().clone();
         staged
     }
@@ -279,11 +285,11 @@ mod tests {
         for (size, path) in paths.iter().enumerate().skip(1) {
             std::fs::write(path, vec![b'x'; size]).unwrap();
         }
-        let examined = examine_all(&paths);
+        let examined = examine_all(&paths, &InProcess);
         assert_eq!(examined[0].as_ref().unwrap_err().code, ErrorCode::PathNotFound);
         for (size, examined) in examined.iter().enumerate().skip(1) {
             assert_eq!(examined.as_ref().unwrap().stamp.size, size as u64);
         }
-        assert!(examine_all(&[]).is_empty());
+        assert!(examine_all(&[], &InProcess).is_empty());
     }
 }

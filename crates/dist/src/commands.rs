@@ -14,8 +14,10 @@ pub mod store;
 pub mod token;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dist_api::{Page, Paging};
+use dist_inspect::ChildInspector;
 use dist_model::{ErrorCode, Refusal};
 use serde::Serialize;
 
@@ -54,12 +56,17 @@ impl PagingFlags {
     }
 }
 
-/// Runs a command of the program.
+/// Runs a command of the program, which inspects files in processes of its own.
 pub fn run(command: Command, printer: Printer, environment: &Environment, folder: &Path) -> Outcome {
+    let inspector = ChildInspector::of_this_program();
     match command {
         Command::State(command) => {
             let settings = Settings::resolve(command.connection(), environment, folder)?;
-            let session = Session { settings, printer };
+            let session = Session {
+                settings,
+                printer,
+                inspector: Arc::new(inspector),
+            };
             // One thread is enough: a command waits for one thing at a time.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| {
@@ -67,7 +74,7 @@ pub fn run(command: Command, printer: Printer, environment: &Environment, folder
             })?;
             runtime.block_on(run_on(command, &session, environment))
         }
-        Command::Inspect(args) => Ok(inspect::inspect(&args, printer)),
+        Command::Inspect(args) => Ok(inspect::inspect(&args, &inspector, printer)),
         Command::Server(ServerCommand::Run(options)) => server::run(options, printer),
         Command::Completions(args) => Ok(reference::completions(&args, printer)),
         Command::Man(args) => reference::man(&args, printer),

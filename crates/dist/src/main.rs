@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // `dist server run` is a server too, and inspects in processes of this program.
-    distd::run_if_inspector().unwrap_or_else(dist::main)
+    dist_inspect::run_if_inspector().unwrap_or_else(dist::main)
 }

@@ -145,7 +145,10 @@ fn differs(what: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use dist_api::manifest::Form;
+    use dist_inspect::InProcess;
     use dist_service::OpenMode;
 
     use super::*;
@@ -159,9 +162,10 @@ mod tests {
         std::fs::write(&path, "tool").unwrap();
         let text = br#"{"app":"acme","version":"1","channel":"beta","artifacts":[{"path":"tool","platform":"linux"}]}"#;
         let mut manifest = Manifest::parse(text, Form::File).unwrap();
-        let staged = stage(std::mem::take(&mut manifest.artifacts), vec![path.clone()]).unwrap();
+        let staged = stage(std::mem::take(&mut manifest.artifacts), vec![path.clone()], &InProcess).unwrap();
         manifest.artifacts.push(staged[0].entry.clone());
-        let target = Target::Local(Local::open(&folder.join("store"), OpenMode::Create, None).unwrap());
+        let target =
+            Target::Local(Local::open(&folder.join("store"), OpenMode::Create, None, Arc::new(InProcess)).unwrap());
         let upload = dist_api::client::Upload {
             path,
             stamp: staged[0].examined.stamp,

@@ -1,5 +1,8 @@
 //! What every command that reads or changes state works with.
 
+use std::sync::Arc;
+
+use dist_inspect::Inspector;
 use dist_model::{ChannelName, ErrorCode, Refusal, Slug};
 use dist_service::OpenMode;
 
@@ -23,12 +26,14 @@ pub struct AppFlag {
     pub app: Option<String>,
 }
 
-/// The settings and the printer of one run.
+/// What one run works with.
 pub struct Session {
     /// What was said about the target.
     pub settings: Settings,
     /// Where answers go.
     pub printer: Printer,
+    /// Who looks into files, here and in a store's folder.
+    pub inspector: Arc<dyn Inspector>,
 }
 
 impl Session {
@@ -53,7 +58,8 @@ impl Session {
     }
 
     fn open(&self, mode: OpenMode, once: &Once) -> Result<Target, Refusal> {
-        Target::open(&self.settings, mode, once.idempotency_key.clone(), self.printer)
+        let (key, inspector) = (once.idempotency_key.clone(), Arc::clone(&self.inspector));
+        Target::open(&self.settings, mode, key, inspector, self.printer)
     }
 
     /// The app that a flag or the settings name.

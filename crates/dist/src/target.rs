@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dist_api::client::{Client, Options, Retry};
+use dist_inspect::Inspector;
 use dist_model::Refusal;
 use dist_service::OpenMode;
 
@@ -36,14 +37,20 @@ impl Target {
     /// Opens what `settings` name. Nothing is sent to a server yet. `key` makes a command that is
     /// run again do nothing twice; a server is given a fresh one where there is none, so that the
     /// command's own retries are safe.
-    pub fn open(settings: &Settings, mode: OpenMode, key: Option<String>, printer: Printer) -> Result<Self, Refusal> {
+    pub fn open(
+        settings: &Settings,
+        mode: OpenMode,
+        key: Option<String>,
+        inspector: Arc<dyn Inspector>,
+        printer: Printer,
+    ) -> Result<Self, Refusal> {
         let Some(place) = &settings.place else {
             return Err(usage(
                 "this needs a server or a store: name one with --server URL or --local-store DIR (DIST_SERVER, DIST_LOCAL_STORE)",
             ));
         };
         match &place.value {
-            Place::Folder(folder) => Ok(Self::Local(Local::open(folder, mode, key)?)),
+            Place::Folder(folder) => Ok(Self::Local(Local::open(folder, mode, key, inspector)?)),
             Place::Server(url) => Ok(Self::Remote {
                 client: client(url, settings, printer)?,
                 key: key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>())),

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Kind, World, deb, finish, large_deb, program};
+use support::{Kind, World, deb, finish, large_apk, large_deb, program, program_in_shell};
 
 #[test]
 fn usage_errors_exit_with_2_and_are_json_where_asked() {
@@ -308,6 +308,37 @@ fn files_are_inspected_without_a_server_and_a_bad_one_hides_no_other() {
 }
 
 #[test]
+fn a_file_that_ends_its_inspection_hides_no_other() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    world.write("b.deb", deb("b"));
+    large_apk(&world.work().join("large.apk"));
+    let arguments = ["inspect", "a.deb", "large.apk", "b.deb", "--json"];
+    // The processes that inspect may take no more than this one, which is too little for 60 MB.
+    let run = finish(
+        &arguments,
+        program_in_shell(&world.work(), "ulimit -v 65536", &arguments),
+    );
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let reports = run.json()["reports"].clone();
+    let verdicts = [0, 1, 2].map(|place| reports[place]["verdict"].as_str().unwrap().to_owned());
+    assert_eq!(verdicts, ["passed", "warning", "passed"]);
+    assert_eq!(reports[1]["findings"][0]["code"], "inspection.crashed");
+    assert_eq!(reports[1]["format"], "apk", "as its name says");
+}
+
+#[test]
+fn files_are_inspected_whatever_else_is_open() {
+    let world = World::new(Kind::Local);
+    world.write("a.deb", deb("a"));
+    let arguments = ["inspect", "a.deb", "--json"];
+    // As under `make -j`, which hands its pipes on.
+    let open = "exec 3</dev/null 4</dev/null 6</dev/null";
+    let run = finish(&arguments, program_in_shell(&world.work(), open, &arguments));
+    assert_eq!(run.json()["reports"][0]["verdict"], "passed", "{}", run.stdout);
+}
+
+#[test]
 fn help_version_completions_and_manual_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
@@ -539,5 +570,53 @@ fn a_token_is_revoked_once() {
         let listed = world.run(&["token", "list"]);
         assert!(listed.stdout.contains("revoked 20"), "{}", listed.stdout);
         assert!(!listed.stdout.contains(made["secret"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn a_tester_link_is_made_once_and_revoked_once() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        world.write("a.deb", deb("a"));
+        world.json(&[
+            "ci",
+            "publish",
+            "--app",
+            "a",
+            "--version",
+            "1",
+            "--channel",
+            "beta",
+            "a.deb",
+        ]);
+        let line = "link create --app a --channel beta --expires 30d --note Bob --idempotency-key k";
+        let create: Vec<&str> = line.split(' ').collect();
+        let made = world.json(&create);
+        let again = world.json(&create);
+        assert_eq!((&made["link"], again["url"].is_null()), (&again["link"], true));
+        let (address, secret) = made["url"].as_str().unwrap().split_once("?link=").unwrap();
+        assert!(address.ends_with("/install/a/beta") && secret.len() == 64, "{address}");
+        let id = made["link"]["id"].as_str().unwrap();
+        for (channel, listed) in [("beta", true), ("stable", false)] {
+            world.run(&[
+                "release",
+                "promote",
+                "--app",
+                "a",
+                "--channel",
+                "stable",
+                "--release",
+                "1",
+            ]);
+            let list = world.run(&["link", "list", "--app", "a", "--channel", channel]);
+            assert_eq!(list.stdout.contains(id), listed, "{}", list.stdout);
+            assert!(!list.stdout.contains(secret), "{}", list.stdout);
+        }
+        assert!(world.json(&["link", "revoke", id, "--app", "a"])["revoked_at"].is_string());
+        world
+            .run(&["link", "revoke", "--id", id, "--app", "a", "--json"])
+            .refused("link.already_revoked", 5);
+        let listed = world.run(&["link", "list", "--app", "a"]).stdout;
+        assert!(listed.contains("Bob") && listed.contains("revoked 20"), "{listed}");
     }
 }

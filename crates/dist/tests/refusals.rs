@@ -260,6 +260,15 @@ fn releases_and_channels() {
                 7,
             ),
             ("token revoke none", "token.not_found", 3),
+            ("link create --app acme --channel nope", "channel.not_found", 3),
+            (
+                "link create --app acme --channel beta --expires 400d",
+                "link.invalid",
+                7,
+            ),
+            ("link create --app acme --channel beta --expires soon", "usage.error", 2),
+            ("link list --app nope", "app.not_found", 3),
+            ("link revoke none --app acme", "link.not_found", 3),
             ("audit list --cursor x", "cursor.invalid", 7),
         ],
     );

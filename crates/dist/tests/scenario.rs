@@ -103,6 +103,11 @@ token create --name ci --scope read --json
 token create --name late --scope root --json
 token list --json
 token revoke unknown --json
+# tester links
+link create --app acme --channel beta --note Bob --json
+link create --app acme --channel beta --expires 2020-01-01T00:00:00Z --json
+link list --app acme --json
+link revoke unknown --app acme --json
 # cleanup
 store cleanup
 store cleanup --dry-run --grace 0

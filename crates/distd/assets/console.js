@@ -59,7 +59,7 @@ async function openDialog(link) {
   const dialog = document.getElementById("dialog");
   dialog.innerHTML = await answer.text();
   htmx.process(dialog);
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
 }
 
 document.addEventListener("click", (event) => {

@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{ApiError, Result};
-use crate::extract::{Identity, Query, Segments, text};
+use crate::extract::{Identity, Query, Segments, TesterQuery, text};
 use crate::state::Site;
 
 use self::file::FileBody;
@@ -39,7 +39,6 @@ const EXTENDED_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 #[derive(serde::Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DownloadQuery {
     /// The artifact whose file name it gets, where several have these bytes.
@@ -49,7 +48,7 @@ pub(crate) struct DownloadQuery {
 
 /// The bytes of an object, whole or one range of them.
 #[utoipa::path(get, path = "/download/{sha256}", tag = "download",
-    params(("sha256" = Digest, Path), DownloadQuery, ("range" = Option<String>, Header)),
+    params(("sha256" = Digest, Path), DownloadQuery, TesterQuery, ("range" = Option<String>, Header)),
     responses(
         (status = 200, body = [u8], content_type = "application/octet-stream"),
         (status = 206, body = [u8], content_type = "application/octet-stream"),

@@ -10,7 +10,7 @@ use dist_api::LINK_PARAMETER;
 use dist_model::{ChannelName, Digest, ErrorCode, FileName, Platform, Refusal, Slug, Timestamp};
 use dist_service::{Caller, Denied, Idempotency, Paging, Principal};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,6 +77,21 @@ async fn credential(parts: &Parts, site: &Site) -> Result<Principal, Denied> {
     }
     let person = session::of(&parts.headers, site).await.map_err(failed)?;
     Ok(person.unwrap_or(Principal::Anonymous))
+}
+
+/// What opens the install page of a private app, and what it leads to.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "Identity reads it; this is how it is documented")]
+pub(crate) struct TesterQuery {
+    /// The secret of a tester link to the channel.
+    link: Option<String>,
+}
+
+/// The secret of the tester link with which `caller` came in, for the addresses that it opens.
+pub(crate) fn tester_secret<'a>(caller: &Caller, uri: &'a Uri) -> Option<&'a str> {
+    let came_with_link = matches!(caller.principal, Principal::Link(_));
+    link_secret(uri.query()).filter(|_| came_with_link)
 }
 
 /// The secret of a tester link in a query.

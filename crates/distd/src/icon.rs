@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::download::{cache_control, names};
 use crate::error::{ApiError, Result};
-use crate::extract::{Identity, Segments, text};
+use crate::extract::{Identity, Segments, TesterQuery, text};
 use crate::state::{Site, blocking};
 
 /// An icon of a published release, as a PNG of at most 512 pixels.
@@ -33,7 +33,7 @@ pub(crate) async fn of_app(
 
 /// An icon on a channel's install page.
 #[utoipa::path(get, path = "/install/{slug}/{channel}/icon/{sha256}", tag = "icons",
-    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), ("sha256" = Digest, Path)),
+    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), ("sha256" = Digest, Path), TesterQuery),
     responses(
         (status = 200, body = [u8], content_type = "image/png"), (status = 304),
         (status = "default", body = ErrorBody),

@@ -31,7 +31,6 @@ mod error;
 mod extract;
 mod health;
 mod icon;
-mod inspector;
 mod install;
 mod metrics;
 mod observe;
@@ -47,7 +46,6 @@ mod user;
 mod web;
 
 pub use config::{Config, ConfigError, Limits, OidcConfig, Options};
-pub use inspector::{ChildInspector, run_if_inspector};
 pub use run::run;
 pub use server::{Server, StartError};
 pub use user::UserCommand;

@@ -21,7 +21,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    distd::run_if_inspector().unwrap_or_else(|| {
+    dist_inspect::run_if_inspector().unwrap_or_else(|| {
         let cli = Cli::parse();
         match cli.command {
             Some(Command::User(command)) => command.run(),

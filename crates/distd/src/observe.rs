@@ -16,7 +16,9 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::connection::Peer;
+use crate::download::cache_control;
 use crate::error::{ApiError, Refused, chain};
+use crate::extract::link_secret;
 use crate::state::Site;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -99,6 +101,9 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
     let mut response = answered.unwrap_or_else(|_| ApiError::from_code(ErrorCode::InternalError).into_response());
 
     set_headers(response.headers_mut(), header);
+    if link_secret(uri.query()).is_some() {
+        keep_secret(response.headers_mut());
+    }
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     // A secret in a path is not for the log.
     let path = if route.ends_with("/{secret}") {
@@ -133,6 +138,15 @@ fn set_headers(headers: &mut HeaderMap, request_id: Option<HeaderValue>) {
     headers.entry(header::CACHE_CONTROL).or_insert(no_store);
     let no_sniff = HeaderValue::from_static("nosniff");
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(no_sniff);
+}
+
+/// An address with a tester link's secret in it is named to no other site, and what it answers stays out
+/// of caches that many share: they keep addresses too.
+fn keep_secret(headers: &mut HeaderMap) {
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if headers.get(header::CACHE_CONTROL) == Some(&cache_control(true)) {
+        headers.insert(header::CACHE_CONTROL, cache_control(false));
+    }
 }
 
 /// Somebody else's id is taken over where it cannot break a log line or a header.

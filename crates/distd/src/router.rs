@@ -94,6 +94,7 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(store::backup))
         .routes(routes!(assets::asset))
         .routes(routes!(console::apps::list))
+        .merge(console_of_apps())
         .routes(routes!(console::setup::form, console::setup::set_up))
         .routes(routes!(console::sign_in::form, console::sign_in::sign_in))
         .routes(routes!(console::sign_in::sign_out))
@@ -125,6 +126,29 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(console::settings::sign_in))
         .routes(routes!(console::search::search))
         .routes(routes!(console::live::events))
+}
+
+/// The console's pages of single apps.
+fn console_of_apps() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::new()
+        .routes(routes!(console::app_settings::create))
+        .routes(routes!(console::app_settings::new))
+        .routes(routes!(console::app::show))
+        .routes(routes!(console::app_settings::form, console::app_settings::update))
+        .routes(routes!(console::compare::compare))
+        .routes(routes!(console::moves::confirm_promotion, console::moves::promote))
+        .routes(routes!(console::release::show))
+        .routes(routes!(console::draft::confirm_publish, console::draft::publish))
+        .routes(routes!(console::draft::confirm_discard, console::draft::discard))
+        .routes(routes!(console::yank::confirm, console::yank::yank))
+        .routes(routes!(console::channel::show))
+        .routes(routes!(
+            console::channel_settings::form,
+            console::channel_settings::update
+        ))
+        .routes(routes!(console::moves::confirm_rollback, console::moves::roll_back))
+        .routes(routes!(console::links::create))
+        .routes(routes!(console::links::confirm_revoke, console::links::revoke))
 }
 
 /// Everything that is served on the main address; `/metrics` only where it has no own one.
@@ -175,12 +199,21 @@ async fn openapi_json() -> Response {
 /// The `OpenAPI` document of every route.
 pub fn openapi() -> OpenApi {
     let mut document = all().merge(metrics()).split_for_parts().1;
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in operations(item) {
-            // Handlers are named within their resource, and operations must be named in all.
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            // Handlers are named within their resource, and operations must be named in all. Pages are
+            // where they are.
             let resource = operation.tags.iter().flatten().next();
             let id = resource.zip(operation.operation_id.as_ref());
-            operation.operation_id = id.map(|(resource, name)| format!("{resource}.{name}"));
+            operation.operation_id = id.map(|(resource, name)| match resource.as_str() {
+                "console" => format!(
+                    "console.{}{}",
+                    method.as_str().to_lowercase(),
+                    path.replace(['/', '-'], "_")
+                )
+                .replace(['{', '}'], ""),
+                _ => format!("{resource}.{name}"),
+            });
         }
     }
     document

@@ -3,28 +3,22 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
+use dist_inspect::ChildInspector;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Options};
-use crate::inspector::ChildInspector;
 use crate::server::Server;
 
 /// The exit code of wrong settings.
 const USAGE: u8 = 2;
-/// The address space of an inspecting process, in bytes: the program itself and half a gigabyte at
-/// most, of which real files take a small part.
-const INSPECTION_MEMORY: u64 = 512 << 20;
-/// How long the inspection of one file may take.
-const INSPECTION_TIME: Duration = Duration::from_mins(1);
 
 /// Runs the server until SIGTERM or SIGINT, and says on stderr what goes wrong. A second signal
 /// ends the process at once.
 ///
 /// It starts its own runtime, so it must not be called from inside of one, and it inspects in
-/// processes of the running program, which must begin with [`crate::run_if_inspector`].
+/// processes of the running program, which must begin with [`dist_inspect::run_if_inspector`].
 pub fn run(options: Options) -> ExitCode {
     let mut config = match options.resolve() {
         Ok(config) => config,
@@ -33,10 +27,7 @@ pub fn run(options: Options) -> ExitCode {
     if let Err(error) = init_logs(&config.log) {
         return fail(&error, USAGE);
     }
-    match ChildInspector::of_this_program(INSPECTION_MEMORY, INSPECTION_TIME) {
-        Ok(inspector) => config.inspector = Arc::new(inspector),
-        Err(error) => return fail(&error, 1),
-    }
+    config.inspector = Arc::new(ChildInspector::of_this_program());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, 1),

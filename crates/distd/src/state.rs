@@ -14,7 +14,7 @@ use crate::config::{Config, Limits};
 use crate::connection::Connections;
 use crate::console::live::Live;
 use crate::error::{ApiError, chain};
-use crate::install::Memos;
+use crate::install::Pages;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::oidc::Provider;
@@ -39,11 +39,11 @@ pub(crate) struct Site {
     pub metrics: Metrics,
     pub uploads: Uploads,
     pub request_ids: RequestIds,
-    pub memos: Memos,
     pub live: Live,
     pub connections: Arc<Connections>,
     /// When the server began.
     pub started: Instant,
+    pub pages: Pages,
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -72,10 +72,10 @@ impl Site {
             metrics: Metrics::new(service.clone(), Arc::clone(&connections)),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
-            memos: Memos::default(),
             live: Live::default(),
             connections,
             started: Instant::now(),
+            pages: Pages::default(),
             ready: Mutex::new(None),
             service,
         })

@@ -1,5 +1,8 @@
 //! What is fuzzed: each format whole, the parts of formats that checksums would keep a fuzzer from,
-//! and the parsers that formats share.
+//! and the parsers that formats share. The fuzzer runs the targets, and so does the replay among the
+//! tests of `dist-inspect`, which takes this file in as it is.
+
+mod seeds;
 
 use std::io::{Cursor, Write as _};
 use std::time::Duration;
@@ -8,6 +11,8 @@ use dist_inspect::parse::disk::{FileSystem, partitions};
 use dist_inspect::parse::{self, cms::SignedData, plist::Plist, x509::Certificate};
 use dist_inspect::{Budget, Context, Limits, Verdict, inspect};
 use zip::write::{SimpleFileOptions, ZipWriter};
+
+pub use seeds::files;
 
 /// One thing that is fuzzed.
 pub struct Target {

@@ -1,40 +1,32 @@
-//! Makes a folder of seeds for each target out of real files: `seeds FIXTURES OUT`. Prints the
-//! targets' names, for whoever runs them.
+//! Seeds out of real files: whole ones, and the parts of them that a target reads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use dist_inspect::archive::zip::Zip;
 use dist_inspect::{Budget, Limits};
-use dist_inspect_fuzz::{Input, TARGETS};
+
+use super::{Input, Target};
 
 /// The largest seed: larger ones slow a fuzzer down more than they tell it.
 const LARGEST: u64 = 256 << 10;
 
-fn main() {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(fixtures), Some(out)) = (arguments.next(), arguments.next()) else {
-        panic!("usage: seeds FIXTURES OUT");
-    };
-    let files = files(&fixtures);
-    for target in TARGETS {
-        let folder = out.join(target.name);
-        fs::create_dir_all(&folder).expect("the folder can be made");
-        for (number, file) in files.iter().enumerate() {
-            let seeds = match target.input {
-                Input::File(name) => whole(file, name).into_iter().collect(),
-                Input::Member { member, .. } => members(file, member).into_iter().collect(),
-                Input::Parser(_) => parts(file, target.name),
-            };
-            for (part, seed) in seeds.into_iter().enumerate() {
-                fs::write(folder.join(format!("{number}-{part}")), seed).expect("a seed can be written");
-            }
+impl Target {
+    /// What it is fuzzed from, out of one real file.
+    pub fn seeds(&self, file: &Path) -> Vec<Vec<u8>> {
+        match self.input {
+            Input::File(name) => whole(file, name).into_iter().collect(),
+            Input::Member { member, .. } => members(file, member).into_iter().collect(),
+            Input::Parser(_) => parts(file, self.name),
         }
-        println!("{}", target.name);
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// Every file in a folder and in those below it, in their order.
+///
+/// # Panics
+/// Where one cannot be listed.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("the fixtures can be read") {
         let path = entry.expect("the fixtures can be read").path();
@@ -44,6 +36,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
             files.push(path);
         }
     }
+    files.sort();
     files
 }
 

@@ -205,7 +205,7 @@ impl<'a> Zip<'a> {
             name: shown(member.name),
             left: member.size(),
             expected: member.crc(),
-            crc: Crc::new(),
+            crc: Some(Crc::new()),
         })
     }
 
@@ -436,7 +436,18 @@ pub struct Reader<'a> {
     name: String,
     left: u64,
     expected: u32,
-    crc: Crc,
+    /// None where nobody asks for it.
+    crc: Option<Crc>,
+}
+
+impl Reader<'_> {
+    /// The same without a look at the CRC-32, for those who check a digest of the bytes, or do not
+    /// read them to their end.
+    #[must_use]
+    pub fn without_crc(mut self) -> Self {
+        self.crc = None;
+        self
+    }
 }
 
 impl Read for Reader<'_> {
@@ -450,13 +461,15 @@ impl Read for Reader<'_> {
             read => read?,
         };
         self.budget.take(count as u64)?;
-        self.crc.update(&buffer[..count]);
+        if let Some(crc) = &mut self.crc {
+            crc.update(&buffer[..count]);
+        }
         let left = self.left.checked_sub(count as u64);
         let Some(left) = left.filter(|left| count > 0 || *left == 0) else {
             return Err(Refusal::SizeMismatch(self.name.clone()).into());
         };
         self.left = left;
-        if count == 0 && self.crc.sum() != self.expected {
+        if count == 0 && self.crc.as_ref().is_some_and(|crc| crc.sum() != self.expected) {
             return Err(Refusal::CrcMismatch(self.name.clone()).into());
         }
         Ok(count)

@@ -423,7 +423,8 @@ impl Files for Zip<'_> {
         } else if member.size() <= EXECUTABLE.min(self.budget().limits().member_bytes) {
             Box::new(Zip::read(self, &member, EXECUTABLE)?)
         } else {
-            Box::new(Skimmed::read(self.reader(&member)?, member.size(), self.budget())?)
+            let reader = self.reader(&member)?.without_crc();
+            Box::new(Skimmed::read(reader, member.size(), self.budget())?)
         }))
     }
 }

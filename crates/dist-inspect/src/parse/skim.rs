@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use super::macho;
-use crate::source::{Section, Source};
+use crate::source::{Section, Source, skip};
 use crate::{Budget, Refusal};
 
 /// How much of each processor's part is kept from its start: its header and its commands.
@@ -106,7 +106,7 @@ impl<R: Read> Skimmer<R> {
         let too_large = Refusal::TooLarge { limit: self.left };
         self.left = self.left.checked_sub(end - start).ok_or(too_large)?;
         let gap = start - self.position;
-        io::copy(&mut self.reader.by_ref().take(gap), &mut io::sink())?;
+        skip(&mut self.reader, gap)?;
         let mut bytes = Vec::new();
         self.reader.by_ref().take(end - start).read_to_end(&mut bytes)?;
         if (bytes.len() as u64) < end - start {

@@ -13,6 +13,7 @@ mod generic;
 mod linux;
 mod mutants;
 mod parsers;
+mod seeds;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -81,6 +82,7 @@ fn main() {
     );
     trials.extend(android::trials(at));
     trials.extend(apple_mutants::trials(at));
+    trials.extend(seeds::trials(at));
     libtest_mimic::run(&arguments, trials).exit();
 }
 

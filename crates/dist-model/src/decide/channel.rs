@@ -28,7 +28,7 @@ pub struct StackEntry {
 
 impl MoveState {
     /// Refuses when the caller saw another revision.
-    fn check_revision(&self, if_current: Option<u64>) -> Result<(), Refusal> {
+    pub(super) fn check_revision(&self, if_current: Option<u64>) -> Result<(), Refusal> {
         match if_current {
             Some(expected) if expected != self.channel.revision => Err(Refusal::new(
                 ErrorCode::ChannelMoved,

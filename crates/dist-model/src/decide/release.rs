@@ -28,6 +28,8 @@ pub struct DraftIntent {
     pub channel: Option<ChannelName>,
     /// The platforms that the release must have.
     pub require: BTreeSet<Platform>,
+    /// The revision of the channel that the publisher saw: `channel.moved` where it is another.
+    pub if_current: Option<u64>,
 }
 
 /// Validates a whole draft and makes it immutable. Publishing a published release again is
@@ -65,6 +67,7 @@ pub fn publish_draft(
         }
     }
     if let Some(channel) = &channel {
+        channel.check_revision(intent.if_current)?;
         check_policy(channel)?;
     }
     let present: BTreeSet<Platform> = artifacts.iter().map(|artifact| artifact.platform).collect();

@@ -103,13 +103,17 @@ pub fn store() -> PathBuf {
     folder
 }
 
+/// Writes the log alone, without its tables: they are made at once from all of it.
 fn write_log(folder: &Path) {
+    Service::open(folder, OpenMode::Create, Setup::default())
+        .unwrap()
+        .shutdown();
     let options = Options {
         application_id: 0x6469_7374,
         lock_path: Some(folder.join("lock")),
         ..Options::default()
     };
-    let store = SqlStore::open(folder.join("dist.db"), options).unwrap();
+    let store = SqlStore::open_with(folder.join("dist.db"), persist::OpenMode::AdoptProjections, options).unwrap();
     let mut writer = Writer {
         store,
         commit: Commit::default(),

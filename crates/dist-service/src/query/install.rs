@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use dist_model::{
-    App, Artifact, ArtifactId, Build, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform, Refusal,
-    Release, ReleaseDetail, ReleaseStatus, Slug, Timestamp, Version,
+    App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform,
+    Refusal, Release, ReleaseDetail, ReleaseStatus, Scope, Slug, Timestamp, Version,
 };
 use persist::{SqlRead, params};
 
@@ -37,6 +37,17 @@ pub struct InstallPage {
     pub downloads: BTreeSet<ArtifactId>,
     /// The channel's latest moves, the newest first, 10 at most.
     pub history: Vec<PastOffer>,
+}
+
+/// What an install page depends on: as long as it stays the same, so does what the page offers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InstallStamp {
+    /// When a setting of the app last changed.
+    pub app_updated_at: Timestamp,
+    /// How often the channel was moved.
+    pub revision: u64,
+    /// Whether the caller may read the app, whoever else may.
+    pub is_reader: bool,
 }
 
 /// One move of a channel, as everybody may know of it who may install from the channel: not who
@@ -120,17 +131,35 @@ impl Service {
     /// `link.ended` for whoever comes with a tester link that has ended.
     pub async fn offer(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
         caller.check_link(self.now())?;
-        self.read(|tx| offer(tx, slug, channel, |app| caller.may_install(app, channel)))
+        self.read(|tx| offer(tx, may_install(caller, slug, channel), slug, channel))
     }
 
-    /// The same with all that the channel's install page shows.
+    /// What the channel's install page depends on, refused like the page itself.
+    pub async fn install_stamp(
+        &self,
+        caller: &Caller,
+        slug: &Slug,
+        channel: &ChannelName,
+    ) -> Result<InstallStamp, Error> {
+        caller.check_link(self.now())?;
+        self.read(|tx| {
+            let (app, channel) = installable(tx, may_install(caller, slug, channel), slug, channel)?;
+            Ok(InstallStamp {
+                app_updated_at: app.updated_at,
+                revision: channel.revision,
+                is_reader: caller.has(Scope::Read, &app.slug),
+            })
+        })
+    }
+
+    /// All that a channel's install page shows.
     ///
     /// # Errors
-    /// `link.ended`, as before.
+    /// `link.ended`, as for [`Service::offer`].
     pub async fn install(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<InstallPage, Error> {
         caller.check_link(self.now())?;
         self.read(|tx| {
-            let offer = offer(tx, slug, channel, |app| caller.may_install(app, channel))?;
+            let offer = offer(tx, may_install(caller, slug, channel), slug, channel)?;
             let mut downloads = BTreeSet::new();
             if let Some(ReleaseDetail { release, artifacts, .. }) = &offer.release {
                 for artifact in artifacts {
@@ -158,8 +187,8 @@ impl Service {
         channel: &ChannelName,
         query: &LatestQuery,
     ) -> Result<Latest, Error> {
-        let offer = self.read(|tx| offer(tx, slug, channel, |app| caller.may_follow(app)))?;
-        let Offer { app, release, .. } = offer;
+        let may_read = caller.has(Scope::Read, slug);
+        let Offer { app, release, .. } = self.read(|tx| offer(tx, may_read, slug, channel))?;
         let Some(ReleaseDetail {
             release, mut artifacts, ..
         }) = release
@@ -185,17 +214,24 @@ impl Service {
     }
 }
 
-/// What a channel offers. An app that is not `visible` does not exist.
-fn offer(
-    tx: &dyn SqlRead,
-    slug: &Slug,
-    channel: &ChannelName,
-    visible: impl FnOnce(&App) -> bool,
-) -> Result<Offer, Error> {
-    let app = rows::app_by_slug(tx, slug)?
-        .filter(visible)
-        .ok_or_else(|| no_such_app(slug))?;
+/// Whether the caller may see the channel's pages even where the app is private.
+fn may_install(caller: &Caller, slug: &Slug, channel: &ChannelName) -> bool {
+    caller.has(Scope::Read, slug) || caller.opens(slug, channel)
+}
+
+/// An app and its channel. To who may not see private apps, a private one does not exist, and takes no
+/// longer to look for: it is not even read.
+fn installable(tx: &dyn SqlRead, may_see: bool, slug: &Slug, channel: &ChannelName) -> Result<(App, Channel), Error> {
+    let sql = rows::select_apps!("WHERE slug = ?1 AND (visibility <> 'private' OR ?2 = 1)");
+    let app = rows::apps(tx, sql, params![slug.as_str(), may_see])?.pop();
+    let app = app.ok_or_else(|| no_such_app(slug))?;
     let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+    Ok((app, found))
+}
+
+/// What such a channel offers.
+fn offer(tx: &dyn SqlRead, may_see: bool, slug: &Slug, channel: &ChannelName) -> Result<Offer, Error> {
+    let (app, found) = installable(tx, may_see, slug, channel)?;
     let channel = channel_detail(tx, found)?;
     let release = channel
         .current

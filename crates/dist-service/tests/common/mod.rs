@@ -10,12 +10,11 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use dist_inspect::{Icon, Inspection};
+use dist_inspect::{Icon, InProcess, Inspection, Inspector};
 use dist_model::decide::{Published, TokenIntent};
 use dist_model::{Build, Digest, ErrorCode, Scope, Scopes, Source, Timestamp};
 use dist_service::{
-    ArtifactRequest, Caller, Clock, Entropy, Error, InProcess, Inspector, OpenMode, Principal, PublishRequest, Service,
-    Setup,
+    ArtifactRequest, Caller, Clock, Entropy, Error, OpenMode, Principal, PublishRequest, Service, Setup,
 };
 use tempfile::TempDir;
 

@@ -63,7 +63,7 @@ pub async fn publish(args: Publish, session: &Session, environment: &Environment
     let printer = session.printer;
     let (mut manifest, paths) = describe_release(&args, session)?;
     fill_source(&mut manifest, environment);
-    let staged = stage(std::mem::take(&mut manifest.artifacts), paths)?;
+    let staged = stage(std::mem::take(&mut manifest.artifacts), paths, &*session.inspector)?;
     manifest.artifacts = staged.iter().map(|artifact| artifact.entry.clone()).collect();
     check_versions(&manifest, &staged, args.strict, printer)?;
 

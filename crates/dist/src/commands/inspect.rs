@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use clap::Args;
-use dist_inspect::{Finding, Format, Report, Severity, Verdict};
+use dist_inspect::{Finding, Format, Inspector, Report, Severity, Verdict};
 use dist_model::{Digest, Platform, Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -47,8 +47,8 @@ struct FileReport {
 }
 
 /// `dist inspect`. A file that cannot be read is a failed report among the others.
-pub fn inspect(args: &Files, printer: Printer) -> u8 {
-    let examined = examine_all(&args.files);
+pub fn inspect(args: &Files, inspector: &dyn Inspector, printer: Printer) -> u8 {
+    let examined = examine_all(&args.files, inspector);
     let reports: Vec<FileReport> = args
         .files
         .iter()

@@ -7,6 +7,7 @@ use dist_model::{Build, ChannelName, Refusal, Version};
 use super::app::platforms;
 use super::inspect::describe_findings;
 use super::{DONE, Outcome, PagingFlags, ci, either, show_page};
+use crate::printer::Printer;
 use crate::read_back::Expected;
 use crate::session::{AppFlag, Once, Session, usage};
 use crate::target::ReleaseName;
@@ -230,8 +231,7 @@ pub async fn promote(args: Promote, session: &Session) -> Outcome {
     }
     let target = session.target_once(&args.once)?;
     let result = target.promote(&slug, &channel, &request, args.guard.if_current).await?;
-    session.printer.show(&result, |out| describe_move(&result, out));
-    Ok(DONE)
+    Ok(show_move(&result, session.printer))
 }
 
 /// `dist release rollback`.
@@ -240,8 +240,7 @@ pub async fn rollback(args: Rollback, session: &Session) -> Outcome {
     let channel = session.channel(args.channel.as_deref())?;
     let target = session.target_once(&args.once)?;
     let result = target.roll_back(&slug, &channel, args.guard.if_current).await?;
-    session.printer.show(&result, |out| describe_move(&result, out));
-    Ok(DONE)
+    Ok(show_move(&result, session.printer))
 }
 
 /// `dist release yank`.
@@ -287,6 +286,15 @@ pub(super) fn label(version: &Version, build: &Build) -> String {
     } else {
         format!("{version} ({build})")
     }
+}
+
+/// Shows a move, and warns of what those who install would run into.
+fn show_move(result: &MoveResult, printer: Printer) -> u8 {
+    for warning in &result.warnings {
+        printer.warn(&format!("{}: {} {}", warning.filename, warning.message, warning.help));
+    }
+    printer.show(result, |out| describe_move(result, out));
+    DONE
 }
 
 fn describe_move(result: &MoveResult, out: &mut Text) {

@@ -1,8 +1,10 @@
 //! A store on this machine, worked on by whoever may open its folder.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dist_api::Links;
+use dist_inspect::Inspector;
 use dist_model::{ErrorKind, Refusal};
 use dist_service::{Caller, Error, Idempotency, OpenMode, Principal, Service, Setup};
 use serde::Serialize;
@@ -19,11 +21,20 @@ pub struct Local {
 }
 
 impl Local {
-    /// Opens the store in `folder`.
-    pub fn open(folder: &Path, mode: OpenMode, key: Option<String>) -> Result<Self, Refusal> {
+    /// Opens the store in `folder`, into whose files `inspector` looks.
+    pub fn open(
+        folder: &Path,
+        mode: OpenMode,
+        key: Option<String>,
+        inspector: Arc<dyn Inspector>,
+    ) -> Result<Self, Refusal> {
         init_logs();
+        let setup = Setup {
+            inspector,
+            ..Setup::default()
+        };
         Ok(Self {
-            service: Service::open(folder, mode, Setup::default()).map_err(refusal)?,
+            service: Service::open(folder, mode, setup).map_err(refusal)?,
             caller: caller(),
             links: Links::new(""),
             key,

@@ -74,7 +74,10 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use dist_api::client::FileStamp;
+    use dist_inspect::InProcess;
     use dist_service::OpenMode;
 
     use super::*;
@@ -91,7 +94,7 @@ mod tests {
             path,
         };
         let store = folder.path().join("store");
-        let target = Target::Local(Local::open(&store, OpenMode::Create, None).unwrap());
+        let target = Target::Local(Local::open(&store, OpenMode::Create, None, Arc::new(InProcess)).unwrap());
         assert_eq!(
             target.upload(&upload).await.unwrap_err().code,
             ErrorCode::DigestMismatch

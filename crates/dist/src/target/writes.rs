@@ -13,7 +13,7 @@ use dist_model::{
     App, AppChanges, BackupReport, Build, ChannelChanges, ChannelName, CleanupReport, ErrorCode, InstallLink, LinkId,
     Refusal, Release, Scopes, Slug, Token, TokenId,
 };
-use dist_service::{ArtifactRequest, CleanupOptions, PromoteFrom, PublishRequest, Selector};
+use dist_service::{ArtifactRequest, CleanupOptions, PromoteFrom, PublishRequest, Selector, YankIntent};
 
 use super::local::refusal;
 use super::reads::ReleaseName;
@@ -54,6 +54,7 @@ impl Target {
                 let intent = DraftIntent {
                     channel: request.channel.clone(),
                     require: request.require.clone(),
+                    ..DraftIntent::default()
                 };
                 let selector = release.selector();
                 let published = local
@@ -83,10 +84,13 @@ impl Target {
             Self::Local(local) => {
                 let once = local.once("yank", &(slug, &release.text, request))?;
                 let Yank { and_rollback, reason } = request.clone();
+                let intent = YankIntent {
+                    and_rollback,
+                    reason,
+                    ..YankIntent::default()
+                };
                 let selector = release.selector();
-                let yanked = local
-                    .service
-                    .yank(&local.caller, slug, &selector, and_rollback, reason, once);
+                let yanked = local.service.yank(&local.caller, slug, &selector, intent, once);
                 Ok(YankResult::from(&yanked.await.map_err(refusal)?))
             }
         }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
@@ -123,7 +124,7 @@ impl World {
     /// Everything that a refused command must leave as it was: each table but those of the log and
     /// of usage, and the objects.
     pub fn snapshot(&self) -> BTreeMap<String, Vec<String>> {
-        const TABLES: [&str; 8] = [
+        const TABLES: [&str; 9] = [
             "apps",
             "app_bundle_ids",
             "releases",
@@ -132,6 +133,7 @@ impl World {
             "channel_history",
             "object_uploads",
             "doomed_objects",
+            "install_links",
         ];
         let database = rusqlite::Connection::open(self.store().join("dist.db")).unwrap();
         let mut state = BTreeMap::new();
@@ -168,6 +170,19 @@ fn rows(database: &rusqlite::Connection, sql: &str) -> Vec<String> {
 pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dist"));
     command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+}
+
+/// The same, started by a shell that did something first.
+pub fn program_in_shell(folder: &Path, first: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", &format!("{first} && exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_dist"))
         .args(arguments)
         .current_dir(folder)
         .env_clear()
@@ -263,6 +278,16 @@ pub fn large_deb(path: &Path, size: u64) {
     file.set_len(size).unwrap();
 }
 
+/// An app for Android whose resources are 60 MB of zeros, which are read as one.
+pub fn large_apk(path: &Path) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("AndroidManifest.xml", stored).unwrap();
+    zip.start_file("resources.arsc", stored).unwrap();
+    std::io::copy(&mut std::io::repeat(0).take(60 << 20), &mut zip).unwrap();
+    zip.finish().unwrap();
+}
+
 /// A Debian package up to the `data` bytes of its last member, which are zeros if there are no
 /// files.
 fn deb_without_data(seed: &str, data: u64) -> Vec<u8> {
@@ -311,6 +336,7 @@ fn tar(name: &str, content: &str) -> Vec<u8> {
 pub fn filters() -> Vec<(&'static str, &'static str)> {
     vec![
         (r"dist_[0-9a-f]{64}", "[secret]"),
+        (r"\?link=[0-9a-f]{64}", "?link=[secret]"),
         (r"[0-9a-f]{64}", "[sha256]"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[id]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),

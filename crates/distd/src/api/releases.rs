@@ -11,7 +11,7 @@ use dist_api::{
 };
 use dist_model::decide::{DraftIntent, PublishStatus, Published};
 use dist_model::{Build, ErrorCode, Refusal, Release, Slug};
-use dist_service::{ArtifactRequest, PublishRequest, ReleaseFilter, ReleaseOrder, Selector};
+use dist_service::{ArtifactRequest, PublishRequest, ReleaseFilter, ReleaseOrder, Selector, YankIntent};
 use http::StatusCode;
 
 use super::page;
@@ -176,7 +176,11 @@ pub(crate) async fn publish_draft(
     payload: Payload,
 ) -> Result<(StatusCode, Json<PublishResult>)> {
     let DraftPublish { channel, require } = payload.json_or_default()?;
-    let intent = DraftIntent { channel, require };
+    let intent = DraftIntent {
+        channel,
+        require,
+        ..DraftIntent::default()
+    };
     let published = site
         .service
         .publish_draft(&caller, &slug, &query.select(&id), intent, payload.idempotency()?)
@@ -210,9 +214,14 @@ pub(crate) async fn yank(
 ) -> Result<Json<YankResult>> {
     let Yank { and_rollback, reason } = payload.json_or_default()?;
     let release = query.select(&id);
+    let intent = YankIntent {
+        and_rollback,
+        reason,
+        ..YankIntent::default()
+    };
     let yanked = site
         .service
-        .yank(&caller, &slug, &release, and_rollback, reason, payload.idempotency()?)
+        .yank(&caller, &slug, &release, intent, payload.idempotency()?)
         .await?;
     Ok(Json(YankResult::from(&yanked)))
 }

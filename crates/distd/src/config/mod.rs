@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dist_inspect::{InProcess, Inspector};
 use dist_model::Visibility;
-use dist_service::{InProcess, Inspector};
 use ipnet::IpNet;
 
 pub use oidc::OidcConfig;
@@ -40,7 +40,7 @@ pub struct Config {
     /// Who looks into uploaded files. The program `distd` has child processes do it; a server inside
     /// of another program does it by itself, unless that program gives it a [`ChildInspector`].
     ///
-    /// [`ChildInspector`]: crate::ChildInspector
+    /// [`ChildInspector`]: dist_inspect::ChildInspector
     pub inspector: Arc<dyn Inspector>,
     /// What is logged, in the syntax of `tracing`'s filters.
     pub log: String,

@@ -45,7 +45,7 @@ pub struct Options {
     /// The proxies that may say where a request comes from: addresses or networks such as 10.0.0.0/8
     #[arg(long, env = "DISTD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
-    /// The provider that people sign in with, by its OpenID Connect issuer URL
+    /// The OIDC provider that people sign in with, by its issuer URL
     #[arg(long, env = "DISTD_OIDC_ISSUER", value_name = "URL")]
     pub oidc_issuer: Option<String>,
     /// What the provider calls this server

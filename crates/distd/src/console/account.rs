@@ -45,7 +45,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, AnyVisit(visit): AnyVisi
 
 /// Ends one of one's own sessions.
 #[utoipa::path(post, path = "/admin/account/sessions/{id}/end", tag = "console",
-    params(("id" = SessionId, Path)), request_body = String, responses((status = 303), (status = 404)))]
+    params(("id" = String, Path)), request_body = String, responses((status = 303), (status = 404)))]
 pub(crate) async fn end_session(
     State(site): State<Arc<Site>>,
     Segments((id,)): Segments<(SessionId,)>,

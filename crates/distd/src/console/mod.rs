@@ -2,21 +2,35 @@
 //! fills it; its template extends `templates/console/layout.html`.
 
 pub(crate) mod account;
+pub(crate) mod app;
+pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod channel;
+pub(crate) mod channel_settings;
+pub(crate) mod compare;
+mod consequences;
+mod done;
 pub(crate) mod downloads;
+pub(crate) mod draft;
+mod facts;
 mod form;
 pub(crate) mod health;
 pub(crate) mod invitation;
+pub(crate) mod links;
 pub(crate) mod live;
+pub(crate) mod moves;
 pub(crate) mod oidc;
 pub(crate) mod people;
+pub(crate) mod release;
+mod rights;
 pub(crate) mod search;
 pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;
 pub(crate) mod storage;
 pub(crate) mod tokens;
+pub(crate) mod yank;
 
 use std::sync::Arc;
 
@@ -24,12 +38,13 @@ use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use dist_model::{ErrorCode, ErrorKind, Refusal, Scope};
+use dist_model::{ErrorCode, ErrorKind, Refusal, Scope, Slug};
 use dist_service::{Caller, Person, Principal};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use self::rights::Rights;
 use crate::error::{ApiError, Refused, Result};
 use crate::observe::Facts;
 use crate::session;
@@ -120,6 +135,27 @@ impl Visit {
             return Ok(());
         }
         Ok(self.person.user.check_role(scope, None)?)
+    }
+
+    /// Refuses who may not move the app's channels, before a page offers what they may not.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_manager(&self, app: &Slug) -> Result<()> {
+        Ok(self.person.user.check_role(Scope::Promote, Some(app))?)
+    }
+
+    /// The same for who may change the app's settings.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_admin_of(&self, app: &Slug) -> Result<()> {
+        Ok(self.person.user.check_role(Scope::Admin, Some(app))?)
+    }
+
+    /// What they may do with an app.
+    pub(crate) fn rights(&self, app: &Slug) -> Rights {
+        Rights::of(&self.person.user, app)
     }
 
     /// The page that `fill` makes, as an answer.

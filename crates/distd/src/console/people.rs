@@ -175,7 +175,7 @@ pub(crate) async fn create(
 }
 
 /// Somebody, and what they may.
-#[utoipa::path(get, path = "/admin/people/{id}", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(get, path = "/admin/people/{id}", tag = "console", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404)))]
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
@@ -188,7 +188,7 @@ pub(crate) async fn show(
 }
 
 /// Changes what somebody is called and may.
-#[utoipa::path(post, path = "/admin/people/{id}", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(post, path = "/admin/people/{id}", tag = "console", params(("id" = String, Path)),
     request_body = String, responses((status = 303), (status = 409), (status = 422)))]
 pub(crate) async fn update(
     State(site): State<Arc<Site>>,
@@ -215,7 +215,7 @@ pub(crate) async fn update(
 }
 
 /// Gives somebody a new link, and shows it.
-#[utoipa::path(post, path = "/admin/people/{id}/invite", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(post, path = "/admin/people/{id}/invite", tag = "console", params(("id" = String, Path)),
     request_body = String, responses((status = 200, body = String, content_type = "text/html"), (status = 409)))]
 pub(crate) async fn invite(
     State(site): State<Arc<Site>>,
@@ -227,7 +227,7 @@ pub(crate) async fn invite(
 }
 
 /// Asks whether somebody is to be kept out.
-#[utoipa::path(get, path = "/admin/people/{id}/disable", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(get, path = "/admin/people/{id}/disable", tag = "console", params(("id" = String, Path)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404)))]
 pub(crate) async fn confirm_disable(
     State(site): State<Arc<Site>>,
@@ -243,7 +243,7 @@ pub(crate) async fn confirm_disable(
 }
 
 /// Keeps somebody out from now on.
-#[utoipa::path(post, path = "/admin/people/{id}/disable", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(post, path = "/admin/people/{id}/disable", tag = "console", params(("id" = String, Path)),
     request_body = String, responses((status = 303), (status = 409)))]
 pub(crate) async fn disable(
     State(site): State<Arc<Site>>,
@@ -254,7 +254,7 @@ pub(crate) async fn disable(
 }
 
 /// Lets somebody in again.
-#[utoipa::path(post, path = "/admin/people/{id}/enable", tag = "console", params(("id" = UserId, Path)),
+#[utoipa::path(post, path = "/admin/people/{id}/enable", tag = "console", params(("id" = String, Path)),
     request_body = String, responses((status = 303)))]
 pub(crate) async fn enable(
     State(site): State<Arc<Site>>,

@@ -14,6 +14,7 @@ use super::urls::Urls;
 #[template(path = "index.html")]
 pub(super) struct IndexPage {
     server: String,
+    is_set_up: bool,
     entries: Vec<Entry>,
     next_cursor: Option<String>,
 }
@@ -36,8 +37,9 @@ struct ChannelLink {
 }
 
 impl IndexPage {
-    pub(super) fn new(apps: Page<IndexEntry>, links: &Links) -> Self {
+    pub(super) fn new(apps: Page<IndexEntry>, is_set_up: bool, links: &Links) -> Self {
         Self {
+            is_set_up,
             server: links.base().to_owned(),
             entries: apps.items.iter().map(|entry| Entry::new(entry, links)).collect(),
             next_cursor: apps.next_cursor,
@@ -95,5 +97,6 @@ fn urls<'a>(entry: &'a IndexEntry, detail: &'a ChannelDetail, links: &'a Links) 
         links,
         slug: &entry.app.slug,
         channel: &detail.channel.name,
+        secret: None,
     }
 }

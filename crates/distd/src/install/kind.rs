@@ -8,7 +8,7 @@ use super::text::visible;
 use super::visitor::Visitor;
 
 /// What a person does with a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     Apk,
     /// A set of split APKs, which no Android opens by itself.

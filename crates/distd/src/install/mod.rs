@@ -5,27 +5,29 @@ mod index;
 mod kind;
 mod known;
 mod memo;
-mod notes;
+pub(crate) mod notes;
 mod page;
 mod platforms;
 mod plist;
-mod qr;
+pub(crate) mod qr;
 mod refusal;
 mod section;
-mod text;
+pub(crate) mod text;
 mod urls;
 mod visitor;
 
 use std::sync::Arc;
 
+use askama::Template as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dist_api::Paging;
 use dist_model::{ChannelName, ErrorCode, IosMode, Refusal, Slug};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use self::index::IndexPage;
-pub(crate) use self::page::Memos;
+pub(crate) use self::memo::Pages;
+use self::memo::{Key, Made};
 use self::page::{InstallPage, html_with_preview};
 use self::plist::PlistPage;
 pub(crate) use self::refusal::{PageError, refusals_as_pages};
@@ -33,7 +35,7 @@ use self::section::Scene;
 use self::urls::Urls;
 use self::visitor::Visitor;
 use crate::error::{ApiError, Result};
-use crate::extract::{Identity, Query, Segments, paging};
+use crate::extract::{Identity, Query, Segments, TesterQuery, paging, tester_secret};
 use crate::state::Site;
 
 const ACCEPT_CH: HeaderName = HeaderName::from_static("accept-ch");
@@ -48,34 +50,48 @@ pub(crate) async fn index(
     Query(query): Query<Paging>,
 ) -> Result<Response, PageError> {
     let apps = site.service.install_index(&paging(query)).await?;
-    let page = IndexPage::new(apps, &site.links);
+    // A server that offers something has been set up well enough for whoever comes to install.
+    let is_set_up = !apps.items.is_empty() || site.service.is_set_up().await?;
+    let page = IndexPage::new(apps, is_set_up, &site.links);
     Ok(html_with_preview(&IndexPage::preview(&site.links), &page)?)
 }
 
 /// A channel's install page.
 #[utoipa::path(get, path = "/install/{slug}/{channel}", tag = "install",
-    params(("slug" = Slug, Path), ("channel" = ChannelName, Path)),
+    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), TesterQuery),
     responses((status = 200, body = String, content_type = "text/html")))]
 pub(crate) async fn page(
     State(site): State<Arc<Site>>,
     Identity(caller): Identity,
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let shown = site.service.install(&caller, &slug, &channel).await?;
-    let scene = Scene {
-        app: &shown.offer.app,
-        urls: Urls {
-            links: &site.links,
-            slug: &slug,
-            channel: &channel,
-        },
-        downloads: &shown.downloads,
-        visitor: Visitor::of(&headers),
-        now: site.service.now(),
+    let stamp = site.service.install_stamp(&caller, &slug, &channel).await?;
+    let urls = Urls {
+        links: &site.links,
+        slug: &slug,
+        channel: &channel,
+        secret: tester_secret(&caller, &uri),
     };
-    let (page, preview) = InstallPage::new(&shown, &scene, &site.memos);
-    let mut response = html_with_preview(&preview, &page)?;
+    let (visitor, now) = (Visitor::of(&headers), site.service.now());
+    let key = Key::new(urls.page(), stamp, visitor, now);
+    let made = if let Some(made) = site.pages.find(&key) {
+        made
+    } else {
+        let shown = site.service.install(&caller, &slug, &channel).await?;
+        let scene = Scene {
+            app: &shown.offer.app,
+            urls,
+            downloads: &shown.downloads,
+            visitor,
+            now,
+        };
+        let (page, preview) = InstallPage::new(&shown, &scene);
+        let text = page.render().map_err(ApiError::internal)?;
+        site.pages.keep(key, Made { preview, text })
+    };
+    let mut response = html_with_preview(&made.preview, &made.text)?;
     let headers = response.headers_mut();
     headers.insert(ACCEPT_CH, HeaderValue::from_static(visitor::HINTS));
     headers.insert(header::VARY, HeaderValue::from_static(visitor::VARY));
@@ -84,18 +100,20 @@ pub(crate) async fn page(
 
 /// What an iPhone fetches to install from a channel of an app in the mode `enterprise`.
 #[utoipa::path(get, path = "/install/{slug}/{channel}/manifest.plist", tag = "install",
-    params(("slug" = Slug, Path), ("channel" = ChannelName, Path)),
+    params(("slug" = Slug, Path), ("channel" = ChannelName, Path), TesterQuery),
     responses((status = 200, body = String, content_type = "text/xml"), (status = 404)))]
 pub(crate) async fn manifest(
     State(site): State<Arc<Site>>,
     Identity(caller): Identity,
     Segments((slug, channel)): Segments<(Slug, ChannelName)>,
+    uri: Uri,
 ) -> Result<Response> {
     let offer = site.service.offer(&caller, &slug, &channel).await?;
     let urls = Urls {
         links: &site.links,
         slug: &slug,
         channel: &channel,
+        secret: tester_secret(&caller, &uri),
     };
     let is_enterprise = offer.app.ios_mode == IosMode::Enterprise;
     let plist = is_enterprise.then(|| PlistPage::new(&offer, urls)).flatten();
@@ -103,6 +121,6 @@ pub(crate) async fn manifest(
         let message = "nothing here can be installed on an iPhone from a page";
         Refusal::new(ErrorCode::RouteNotFound, message)
     })?;
-    let text = askama::Template::render(&plist).map_err(ApiError::internal)?;
+    let text = plist.render().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], text).into_response())
 }

@@ -14,7 +14,7 @@ const HTML_BYTES: usize = 4 << 10;
 const DEPTH: usize = 8;
 
 /// The notes as HTML; empty where there is nothing to see.
-pub(super) fn render(notes: &str) -> String {
+pub(crate) fn render(notes: &str) -> String {
     let (shown, is_cut) = beginning(notes);
     let mut writer = Writer::default();
     let mut is_full = false;

@@ -1,13 +1,12 @@
 //! What stands on a channel's page, and the frame around every page here.
 
-use std::sync::Arc;
+use std::fmt::Display;
 
 use askama::Template;
 use axum::response::Response;
 use dist_model::{Artifact, Platform, Release, ReleaseStatus, Timestamp, Visibility};
 use dist_service::PastOffer;
 
-use super::memo::Memo;
 use super::section::{Scene, Section};
 use super::text::{cause, day, platform_name, visible_or};
 use super::{notes, qr};
@@ -17,7 +16,7 @@ use crate::web::{self, Nonce, Referrer};
 /// A page inside the common frame.
 #[derive(Template)]
 #[template(path = "frame.html")]
-struct Frame<'a, P: Template> {
+struct Frame<'a, P: Display> {
     title: &'a str,
     preview: Option<&'a Preview>,
     nonce: &'a Nonce,
@@ -29,7 +28,7 @@ const NO_ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/s
     %3Crect width='16' height='16' rx='4' fill='%233b5bdb'/%3E\
     %3Cpath d='M8 3v7M5 7l3 3 3-3M4 13h8' stroke='%23fff' stroke-width='1.5' fill='none'/%3E%3C/svg%3E";
 
-impl<P: Template> Frame<'_, P> {
+impl<P: Display> Frame<'_, P> {
     fn icon(&self) -> &str {
         let image = self.preview.and_then(|preview| preview.image.as_deref());
         image.unwrap_or(NO_ICON)
@@ -47,16 +46,16 @@ pub(super) struct Preview {
 }
 
 /// A page in its frame as an answer. Its address may be a secret, and is told to nobody.
-pub(super) fn html(title: &str, page: &impl Template) -> Result<Response> {
+pub(super) fn html(title: &str, page: &impl Display) -> Result<Response> {
     framed(title, None, page)
 }
 
 /// The same, with what others may show of it.
-pub(super) fn html_with_preview(preview: &Preview, page: &impl Template) -> Result<Response> {
+pub(super) fn html_with_preview(preview: &Preview, page: &impl Display) -> Result<Response> {
     framed(&preview.title, Some(preview), page)
 }
 
-fn framed(title: &str, preview: Option<&Preview>, page: &impl Template) -> Result<Response> {
+fn framed(title: &str, preview: Option<&Preview>, page: &impl Display) -> Result<Response> {
     let nonce = Nonce::new();
     let frame = Frame {
         title,
@@ -65,15 +64,6 @@ fn framed(title: &str, preview: Option<&Preview>, page: &impl Template) -> Resul
         page,
     };
     web::page(&frame, &nonce, Referrer::Nobody)
-}
-
-/// What is costly to make and the same for every visitor.
-#[derive(Default)]
-pub(crate) struct Memos {
-    /// The notes of a release as HTML, by its id: what is published never changes.
-    notes: Memo,
-    /// The QR code of an address.
-    codes: Memo,
 }
 
 /// A channel's page.
@@ -87,14 +77,14 @@ pub(super) struct InstallPage {
     index_url: Option<String>,
     offer: Option<Offer>,
     history: Vec<Move>,
-    qr_svg: Option<Arc<str>>,
+    qr_svg: Option<String>,
 }
 
 /// The release that a channel offers.
 struct Offer {
     label: String,
     date: Option<Date>,
-    notes_html: Arc<str>,
+    notes_html: String,
     /// The visitor's platform, or nothing where there is nothing for it.
     own: Vec<Section>,
     /// What it is, where there is nothing for it.
@@ -129,7 +119,7 @@ struct Move {
 
 impl InstallPage {
     /// The page, and what others may show of it.
-    pub(super) fn new(shown: &dist_service::InstallPage, scene: &Scene<'_>, memos: &Memos) -> (Self, Preview) {
+    pub(super) fn new(shown: &dist_service::InstallPage, scene: &Scene<'_>) -> (Self, Preview) {
         let offer = &shown.offer;
         let (slug, channel) = (offer.app.slug.as_str(), &offer.channel.channel);
         let name = visible_or(&offer.app.display_name, slug);
@@ -140,7 +130,7 @@ impl InstallPage {
             .any(|artifact| matches!(artifact.platform, Platform::Ios | Platform::AndroidApk));
         let url = scene.urls.page();
         let qr_svg = (for_phones && !scene.visitor.is_mobile())
-            .then(|| memos.codes.get(&url, || qr::svg(&url)))
+            .then(|| qr::svg(&url))
             .filter(|svg| !svg.is_empty());
         let is_public = offer.app.visibility == Visibility::Public;
         let release = offer.release.as_ref().map(|detail| &detail.release);
@@ -154,7 +144,7 @@ impl InstallPage {
             channel: channel.name.to_string(),
             icon_url: icon,
             index_url: is_public.then(|| scene.urls.index()),
-            offer: release.map(|release| Offer::new(release, &artifacts.collect::<Vec<_>>(), scene, memos)),
+            offer: release.map(|release| Offer::new(release, &artifacts.collect::<Vec<_>>(), scene)),
             history: shown
                 .history
                 .iter()
@@ -215,7 +205,7 @@ pub(super) fn names(platforms: impl IntoIterator<Item = Platform>) -> String {
 }
 
 impl Offer {
-    fn new(release: &Release, artifacts: &[&Artifact], scene: &Scene<'_>, memos: &Memos) -> Self {
+    fn new(release: &Release, artifacts: &[&Artifact], scene: &Scene<'_>) -> Self {
         let section = |platform: Platform| {
             let own = artifacts.iter().filter(|artifact| artifact.platform == platform);
             Section::new(platform, &own.copied().collect::<Vec<_>>(), scene)
@@ -226,7 +216,7 @@ impl Offer {
         Self {
             label: release.label(),
             date: release.published_at.map(Date::new),
-            notes_html: memos.notes.get(release.id.as_str(), || notes::render(&release.notes)),
+            notes_html: notes::render(&release.notes),
             missing: own_platform.map(platform_name),
             own,
             others,

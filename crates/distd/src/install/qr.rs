@@ -9,7 +9,7 @@ const QUIET: usize = 4;
 
 /// The code of `url` as SVG, or nothing where it is too long for one. Each run of dark modules is
 /// one stroke, which takes a fifth of what a square for each would.
-pub(super) fn svg(url: &str) -> String {
+pub(crate) fn svg(url: &str) -> String {
     let Ok(code) = QRBuilder::new(url).build() else {
         return String::new();
     };

@@ -67,6 +67,7 @@ fn as_page(refused: Response) -> Response {
         StatusCode::NOT_FOUND => "Not here",
         StatusCode::UNAUTHORIZED => "Who are you?",
         StatusCode::FORBIDDEN => "Not for you",
+        StatusCode::GONE => "No longer here",
         status if status.is_server_error() => "Something went wrong",
         _ => "That did not work",
     };

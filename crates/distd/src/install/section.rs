@@ -127,11 +127,11 @@ impl<'a> Scene<'a> {
         opened.min_by_key(place).copied()
     }
 
-    /// What fetches and installs a file on Linux. A shell has none of the visitor's rights, so that
-    /// what is private is fetched by the browser.
+    /// What fetches and installs a file on Linux. A shell has none of the visitor's rights but those that
+    /// are in an address, so that what is private is fetched by the browser.
     fn install_commands(&self, artifact: &Artifact) -> Option<Commands> {
         let url = self.download(artifact)?;
-        let is_open = self.app.visibility != Visibility::Private;
+        let is_open = self.app.visibility != Visibility::Private || self.urls.secret.is_some();
         (artifact.platform == Platform::Linux).then(|| on_linux(artifact, is_open.then_some(url.as_str())))
     }
 }

@@ -10,7 +10,7 @@ const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// A text of others on one line, of at most 300 characters, without those that nobody sees or that
 /// turn around the text beside them, so that it looks like what it is.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let shown: String = text
         .chars()
         .map(|c| if c.is_whitespace() { ' ' } else { c })

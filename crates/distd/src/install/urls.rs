@@ -1,6 +1,6 @@
 //! Every address that an install page names, made in one place.
 
-use dist_api::Links;
+use dist_api::{Links, for_tester};
 use dist_model::{Artifact, ChannelName, Digest, Slug};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -19,6 +19,8 @@ pub(super) struct Urls<'a> {
     pub links: &'a Links,
     pub slug: &'a Slug,
     pub channel: &'a ChannelName,
+    /// The secret of the tester link with which the visitor came, and with which all of it opens.
+    pub secret: Option<&'a str>,
 }
 
 impl Urls<'_> {
@@ -29,17 +31,17 @@ impl Urls<'_> {
 
     /// The page itself.
     pub(super) fn page(&self) -> String {
-        self.links.install(self.slug.as_str(), self.channel.as_str())
+        self.opened(self.links.install(self.slug.as_str(), self.channel.as_str()))
     }
 
     /// An icon on it.
     pub(super) fn icon(&self, icon: &Digest) -> String {
-        self.links.install_icon(self.slug.as_str(), self.channel.as_str(), icon)
+        self.opened(self.links.install_icon(self.slug.as_str(), self.channel.as_str(), icon))
     }
 
     /// The bytes of an artifact.
     pub(super) fn download(&self, artifact: &Artifact) -> String {
-        self.links.artifact(artifact)
+        self.opened(self.links.artifact(artifact))
     }
 
     /// The bytes of an artifact, for iOS.
@@ -49,9 +51,18 @@ impl Urls<'_> {
 
     /// What makes iOS install what the channel's manifest names.
     pub(super) fn install_on_ios(&self) -> String {
-        let manifest = over_https(self.links.ios_manifest(self.slug.as_str(), self.channel.as_str()));
+        let manifest = self.links.ios_manifest(self.slug.as_str(), self.channel.as_str());
+        let manifest = over_https(self.opened(manifest));
         let manifest = utf8_percent_encode(&manifest, IN_QUERY);
         format!("itms-services://?action=download-manifest&url={manifest}")
+    }
+
+    /// An address as the visitor may open it.
+    fn opened(&self, url: String) -> String {
+        match self.secret {
+            Some(secret) => for_tester(&url, secret),
+            None => url,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) const HINTS: &str = "sec-ch-ua-platform, sec-ch-ua-arch, sec-ch-ua-bi
 pub(super) const VARY: &str = "user-agent, sec-ch-ua-platform, sec-ch-ua-arch, sec-ch-ua-bitness";
 
 /// The visitor's device, as far as it tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Visitor {
     platform: Option<Platform>,
     /// In the spelling of artifacts.

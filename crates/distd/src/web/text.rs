@@ -3,7 +3,7 @@
 use std::fmt;
 
 use askama::filters::HtmlSafe;
-use dist_model::{Platform, Timestamp};
+use dist_model::{MoveCause, Platform, Timestamp};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -41,6 +41,11 @@ pub(crate) fn count(number: u64, one: &str) -> String {
     format!("{} {one}{ending}", grouped(number))
 }
 
+/// How many there are of something whose plural ends in `s`.
+pub(crate) fn counted<T>(items: &[T], one: &str) -> String {
+    count(items.len() as u64, one)
+}
+
 /// A platform's own name.
 pub(crate) fn platform(platform: Platform) -> &'static str {
     match platform {
@@ -51,6 +56,21 @@ pub(crate) fn platform(platform: Platform) -> &'static str {
         Platform::Linux => "Linux",
         Platform::Windows => "Windows",
     }
+}
+
+/// How a channel came to point where it does.
+pub(crate) fn moved(cause: MoveCause) -> &'static str {
+    match cause {
+        MoveCause::Published => "published",
+        MoveCause::Promoted => "promoted",
+        MoveCause::RolledBack => "rolled back",
+        MoveCause::Imported => "taken over",
+    }
+}
+
+/// The beginning of a commit's id, as much as people compare.
+pub(crate) fn shortened(id: &str) -> &str {
+    &id[..id.floor_char_boundary(10)]
 }
 
 /// The exact time, to the minute: `2026-11-21 16:05 UTC`.

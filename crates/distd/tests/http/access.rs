@@ -10,7 +10,7 @@ use dist_service::{Caller, Principal};
 use http::Method;
 use serde_json::json;
 
-use crate::common::{Answer, ICON, PASSWORD, Signed, Site, WithIcon, sha256};
+use crate::common::{Answer, ICON, PASSWORD, Signed, Site, WithIcon, sha256, without_nonce};
 
 /// For a private app, by caller. First programs: nobody, a token that may read, publish, promote,
 /// administer, one that may administer another app only, a revoked one, an expired one. Then people at
@@ -20,7 +20,7 @@ use crate::common::{Answer, ICON, PASSWORD, Signed, Site, WithIcon, sha256};
 /// it is not there.
 const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/", "yyyyyyff", "yyyy"),
-    ("GET", "/admin", "uyyyyyff", "yyyh"),
+    ("GET", "/admin", "ssssssss", "yyyy"),
     ("GET", "/admin/sign-in", "yyyyyyyy", "yyyy"),
     ("POST", "/admin/sign-in", "ffffffff", "uuuu"),
     ("GET", "/admin/oidc", "hhhhhhhh", "hhhh"),
@@ -51,7 +51,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/admin/audit.jsonl", "ssssssss", "fyyf"),
     ("GET", "/admin/audit.csv", "ssssssss", "fyyf"),
     ("GET", "/admin/downloads", "ssssssss", "yyyy"),
-    ("GET", "/admin/apps/{slug}/downloads", "ssssssss", "yyyf"),
+    ("GET", "/admin/downloads/{slug}", "ssssssss", "yyyf"),
     ("GET", "/admin/storage", "ssssssss", "ffyf"),
     ("GET", "/admin/storage/cleanup", "ssssssss", "ffyf"),
     ("POST", "/admin/storage/cleanup", "ssssssss", "ffyf"),
@@ -95,20 +95,53 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/api/apps/{slug}/channels/{name}/links", "uyyyyfff", "yyyf"),
     ("POST", "/api/apps/{slug}/channels/{name}/links", "ufyyyfff", "uuuu"),
     ("DELETE", "/api/apps/{slug}/links/{id}", "ufyyyfff", "uuuu"),
-    ("HEAD", "/api/objects/{sha256}", "ufyfyhff", "fyyh"),
+    ("HEAD", "/api/objects/{sha256}", "ufyfyhff", "fyyf"),
     ("POST", "/api/upload", "ufyfyyff", "uuuu"),
     ("OPTIONS", "/api/uploads", "yyyyyyyy", "yyyy"),
     ("POST", "/api/uploads", "ufyfyyff", "uuuu"),
-    ("HEAD", "/api/uploads/{id}", "ufyfyyff", "fyyy"),
+    ("HEAD", "/api/uploads/{id}", "ufyfyyff", "fuuf"),
     ("PATCH", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
     ("DELETE", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
     ("GET", "/api/tokens", "ufffyyff", "fyyy"),
     ("POST", "/api/tokens", "ufffyfff", "uuuu"),
     ("DELETE", "/api/tokens/{id}", "ufffyyff", "uuuu"),
-    ("GET", "/api/audit", "ufffyfff", "ffyf"),
+    ("GET", "/api/audit", "ufffyfff", "fyyf"),
     ("POST", "/api/store/cleanup", "ufffyfff", "uuuu"),
     ("POST", "/api/store/verify", "ufffyfff", "uuuu"),
     ("POST", "/api/store/backup", "ufffyfff", "uuuu"),
+    ("GET", "/admin/new-app", "ssssssss", "ffyf"),
+    ("POST", "/admin/apps", "ssssssss", "ffyf"),
+    ("GET", "/admin/apps/{slug}", "ssssssss", "yyyh"),
+    ("GET", "/admin/apps/{slug}/settings", "ssssssss", "ffyf"),
+    ("POST", "/admin/apps/{slug}/settings", "ssssssss", "ffyf"),
+    ("GET", "/admin/apps/{slug}/compare", "ssssssss", "yyyh"),
+    ("GET", "/admin/apps/{slug}/promote", "ssssssss", "fyyf"),
+    ("POST", "/admin/apps/{slug}/promote", "ssssssss", "fyyf"),
+    ("GET", "/admin/apps/{slug}/releases/{id}", "ssssssss", "yyyh"),
+    ("GET", "/admin/apps/{slug}/releases/{id}/publish", "ssssssss", "fyyf"),
+    ("POST", "/admin/apps/{slug}/releases/{id}/publish", "ssssssss", "fyyf"),
+    ("GET", "/admin/apps/{slug}/releases/{id}/discard", "ssssssss", "fyyf"),
+    ("POST", "/admin/apps/{slug}/releases/{id}/discard", "ssssssss", "fyyf"),
+    ("GET", "/admin/apps/{slug}/releases/{id}/yank", "ssssssss", "fyyf"),
+    ("POST", "/admin/apps/{slug}/releases/{id}/yank", "ssssssss", "fyyf"),
+    ("GET", "/admin/apps/{slug}/channels/{name}", "ssssssss", "yyyh"),
+    ("GET", "/admin/apps/{slug}/channels/{name}/settings", "ssssssss", "ffyf"),
+    (
+        "POST",
+        "/admin/apps/{slug}/channels/{name}/settings",
+        "ssssssss",
+        "ffyf",
+    ),
+    ("GET", "/admin/apps/{slug}/channels/{name}/rollback", "ssssssss", "fyyf"),
+    (
+        "POST",
+        "/admin/apps/{slug}/channels/{name}/rollback",
+        "ssssssss",
+        "fyyf",
+    ),
+    ("POST", "/admin/apps/{slug}/channels/{name}/links", "ssssssss", "fyyf"),
+    ("GET", "/admin/apps/{slug}/links/{id}/revoke", "ssssssss", "fyyf"),
+    ("POST", "/admin/apps/{slug}/links/{id}/revoke", "ssssssss", "fyyf"),
     // Last, since nobody is signed in afterwards.
     ("POST", "/admin/sign-out", "ssssssss", "yyyy"),
 ];
@@ -198,6 +231,19 @@ fn form(person: &Signed) -> Vec<(&str, &str)> {
         ("name", ""),
         ("role", ""),
         ("old", PASSWORD),
+        ("slug", "made-by-form"),
+        ("display_name", "Acme"),
+        ("owner", "somebody"),
+        ("visibility", "private"),
+        ("ios_mode", "artifact_only"),
+        ("policy", "open"),
+        ("rollout_percent", "100"),
+        ("retention_keep", "0"),
+        ("release", "1.0.0"),
+        ("channel", "stable"),
+        ("revision", "0"),
+        ("note", ""),
+        ("expires", "7d"),
     ];
     [&fields[..], &[("csrf", person.csrf.as_str()), ("password", PASSWORD)]].concat()
 }
@@ -282,13 +328,12 @@ async fn people(site: &Site) -> [Signed; 4] {
 
 #[tokio::test]
 async fn a_private_app_looks_like_none_to_strangers() {
-    let site = Site::start().await;
+    let site = Site::start_with(|config| config.inspector = Arc::new(WithIcon)).await;
     site.publish("acme", "1.0.0", "beta").await;
-    site.patch("/api/apps/acme", &json!({"visibility": "private"}))
-        .await
-        .expect(200);
-    let digest = sha256("acme 1.0.0");
-    for path in [
+    let changes = json!({"visibility": "private", "ios_mode": "enterprise", "bundle_ids": {"ios": "dev.acme"}});
+    site.patch("/api/apps/acme", &changes).await.expect(200);
+    let (bytes, icon, nothing) = (sha256("acme 1.0.0"), sha256(ICON), sha256("nothing"));
+    let mut pairs: Vec<(String, String)> = [
         "/api/apps/{}",
         "/api/apps/{}/releases",
         "/api/apps/{}/releases/1.0.0",
@@ -296,22 +341,40 @@ async fn a_private_app_looks_like_none_to_strangers() {
         "/api/apps/{}/channels/beta",
         "/api/apps/{}/channels/beta/history",
         "/api/apps/{}/channels/beta/latest",
+        "/api/apps/{}/channels/beta/links",
         "/install/{}/beta",
+        "/install/{}/beta/manifest.plist",
         "/latest/{}/beta/linux",
-    ] {
-        let there = site.get(&path.replace("{}", "acme")).await.expect(404).text();
-        let not_there = site.get(&path.replace("{}", "nope")).await.expect(404).text();
-        let nonce = |text: String| text.lines().filter(|line| !line.contains("nonce")).collect::<String>();
-        assert_eq!(nonce(there.replace("acme", "nope")), nonce(not_there), "{path}");
+    ]
+    .map(|path| (path.replace("{}", "acme"), path.replace("{}", "nope")))
+    .into();
+    for path in ["/install/{}/beta/icon/", "/api/apps/{}/icons/"] {
+        let path = format!("{path}{icon}");
+        pairs.push((path.replace("{}", "acme"), path.replace("{}", "nope")));
     }
-    let there = site.get(&format!("/download/{digest}")).await.expect(404).text();
-    assert_eq!(
-        there,
-        site.get(&format!("/download/{}", sha256("nothing")))
-            .await
-            .expect(404)
-            .text()
-    );
+    pairs.push((format!("/download/{bytes}"), format!("/download/{nothing}")));
+    for (there, not_there) in pairs {
+        for (method, accept) in [("GET", "*/*"), ("GET", "text/html"), ("HEAD", "*/*")] {
+            let seen = async |path: &str| {
+                let call = site.call(method.parse().unwrap(), path).header("accept", accept);
+                seen(&call.send().await)
+            };
+            assert_eq!(
+                seen(&there).await.replace("acme", "nope"),
+                seen(&not_there).await,
+                "{method} {there}"
+            );
+        }
+    }
+}
+
+/// All of an answer but what is drawn anew for each.
+fn seen(answer: &Answer) -> String {
+    let mut headers = answer.headers.clone();
+    for name in ["date", "x-request-id", "content-security-policy"] {
+        headers.remove(name);
+    }
+    format!("{} {headers:?} {}", answer.status, without_nonce(answer))
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dist_inspect::{Icon, Inspection};
+use dist_inspect::{Icon, InProcess, Inspection, Inspector};
 use dist_model::decide::{TokenIntent, UserIntent};
 use dist_model::{Role, Scope, Scopes, Timestamp};
-use dist_service::{Caller, InProcess, Inspector, Principal, Service, Visit};
+use dist_service::{Caller, Principal, Service, Visit};
 use distd::{Config, Server};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -421,6 +421,13 @@ pub fn field(page: &str, name: &str) -> String {
         .unwrap_or_else(|| panic!("no field {name} in {page}"))
         .0
         .to_owned()
+}
+
+/// An answer's text without what is drawn for each answer anew.
+pub fn without_nonce(answer: &Answer) -> String {
+    let nonce = answer.header("content-security-policy").split("nonce-").nth(1);
+    let nonce = nonce.and_then(|rest| rest.split('\'').next());
+    nonce.map_or_else(|| answer.text(), |nonce| answer.text().replace(nonce, "nonce"))
 }
 
 /// A file of the examples' folder.

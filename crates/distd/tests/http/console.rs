@@ -1,8 +1,13 @@
 //! The console's frame: what is true of every page of it.
 
+mod app;
 mod audit;
+mod channel;
 mod downloads;
+mod hostile;
 mod live;
+mod moves;
+mod release;
 mod search;
 mod storage;
 mod tokens;
@@ -31,7 +36,7 @@ async fn apps_are_listed_with_what_is_out() {
         "href=\"/dist/admin/apps/acme/channels/beta\"",
         ">1.0.0</a></b>",
         ">1.1.0</a></b>",
-        "Linux<span class=\"roomy\"> · 1 file</span> · <time",
+        "class=\"chip chip-passed\"",
         "<time datetime=\"",
     ] {
         assert!(text.contains(part), "{part} in {text}");
@@ -160,6 +165,104 @@ async fn hostile_names_are_text_in_the_console() {
             .replace('<', "&#60;")
             .replace('>', "&#62;");
         assert!(text.contains(&format!("<bdi>{escaped}</bdi>")), "{text}");
+        assert!(!text.contains("<script>"), "{text}");
+    }
+}
+
+/// The headers without which a page of the console must not go out.
+fn check_headers(answer: &Answer, path: &str) {
+    let policy = answer.header("content-security-policy");
+    assert!(
+        policy.contains("default-src 'none'")
+            && policy.contains("frame-ancestors 'none'")
+            && policy.contains("'nonce-"),
+        "{path}: {policy}"
+    );
+    assert!(!policy.contains("unsafe-"), "{path}: {policy}");
+    assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+    assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
+    assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+    let referrer = answer.header("referrer-policy");
+    assert!(["same-origin", "no-referrer"].contains(&referrer), "{path}: {referrer}");
+}
+
+#[tokio::test]
+async fn every_page_has_its_headers() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let admin = site.person("admin@example.org", Some(Role::Admin), &[]).await;
+    let mut pages = 0;
+    for (method, path) in distd::router::list() {
+        if method != Method::GET || !path.starts_with("/admin") {
+            continue;
+        }
+        let path = path.replace("{id}", admin.id.as_str()).replace("{slug}", "acme");
+        for answer in [site.open(&admin, &path).await, site.get(&path).await] {
+            if answer.header("content-type").starts_with("text/html") {
+                check_headers(&answer, &path);
+                pages += 1;
+            }
+        }
+    }
+    assert!(pages > 10, "{pages}");
+}
+
+#[tokio::test]
+async fn hostile_people_are_text_everywhere() {
+    let site = Site::start().await;
+    let admin = site.person("admin@example.org", Some(Role::Admin), &[]).await;
+    let script = "\"'><script>alert(1)</script>";
+    let email = format!("{script}@example.org");
+    let hostile = site.person(&email, Some(Role::Viewer), &[]).await;
+    let own = format!("/admin/people/{}", hostile.id);
+    let named = site.submit(&admin, &own, &[("name", script), ("role", "viewer")]).await;
+    named.expect(303);
+    let reordered = site
+        .submit(&admin, &own, &[("name", "\u{202e}nnA"), ("role", "viewer")])
+        .await;
+    assert!(reordered.expect(422).text().contains("id=\"name-error\""));
+    site.submit(&admin, &own, &[("name", &"w".repeat(101)), ("role", "viewer")])
+        .await
+        .expect(422);
+    let agent = "<script>alert(2)</script>";
+    let typed = [("email", script), ("password", "x"), ("next", script)];
+    let sign_in = site
+        .call(Method::POST, "/admin/sign-in")
+        .header("origin", "https://get.example.org");
+    let elsewhere = site
+        .call(Method::POST, "/admin/sign-in")
+        .header("origin", "https://get.example.org");
+    let elsewhere = elsewhere.header("user-agent", agent);
+    let elsewhere = elsewhere
+        .form(&[("email", &email), ("password", crate::common::PASSWORD)])
+        .send()
+        .await;
+    elsewhere.expect(303);
+    for answer in [
+        site.open(&admin, "/admin/people").await,
+        site.open(&admin, &own).await,
+        site.open(&admin, &format!("{own}/disable")).await,
+        site.submit(&admin, &format!("{own}/invite"), &[]).await,
+        site.submit(
+            &admin,
+            "/admin/people",
+            &[
+                ("email", &email),
+                ("name", script),
+                ("role", ""),
+                ("app", script),
+                ("app_role", "viewer"),
+            ],
+        )
+        .await,
+        site.open(&hostile, "/admin/account").await,
+        site.open(&hostile, "/admin/people").await,
+        sign_in.form(&typed).send().await,
+        site.get("/admin/sign-in?next=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
+            .await,
+    ] {
+        let text = answer.text();
+        assert!(text.contains("&#60;script&#62;alert("), "{text}");
         assert!(!text.contains("<script>"), "{text}");
     }
 }

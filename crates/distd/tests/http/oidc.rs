@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dist_model::Role;
-use dist_service::Admission;
+use dist_service::{Admission, Caller, Clock as _, Principal, SystemClock};
 use distd::OidcConfig;
 use http::{HeaderMap, Method, StatusCode};
 use ring::rand::SystemRandom;
@@ -209,10 +209,7 @@ async fn token(State(provider): State<Arc<Provider>>, headers: HeaderMap, body: 
         Signer::None => ("none", "provider"),
         Signer::Shared => ("HS256", "provider"),
     };
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let now = SystemClock.now_ms() / 1000;
     let mut header = json!({"alg": alg, "kid": kid, "typ": "JWT"});
     let mut claims = json!({
         "iss": provider.issuer, "aud": "dist", "sub": "subject-1", "nonce": nonce, "iat": now, "exp": now + 300,
@@ -329,7 +326,7 @@ async fn people_of_a_domain_are_let_in_with_its_role() {
     sign_in(&site, &provider).await.expect(403);
     *provider.email.lock().unwrap() = "Ann@Example.org";
     sign_in(&site, &provider).await.expect(303);
-    let local = dist_service::Caller::new(dist_service::Principal::Local(0));
+    let local = Caller::new(Principal::Local(0));
     let ann = site
         .service
         .user_by_email(&local, &"ann@example.org".parse().unwrap())

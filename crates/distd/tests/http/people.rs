@@ -60,6 +60,8 @@ async fn the_first_admin_is_made_by_whoever_reads_the_log() {
     assert_ne!(path, format!("/dist{path_now}"), "each start makes another one");
     let site = Site::serve(second, folder).await;
     site.get(path.strip_prefix("/dist").unwrap()).await.expect(404);
+    let index = site.get("/").await.expect(200).text();
+    assert!(index.contains("in its log"), "{index}");
     let told = site.get("/admin/sign-in").await.expect(200).text();
     assert!(
         told.contains("in its log") && !told.contains("type=\"password\""),
@@ -91,6 +93,7 @@ async fn the_first_admin_is_made_by_whoever_reads_the_log() {
         .await;
     assert!(people.expect(200).text().contains("ann@example.org"));
 
+    assert!(!site.get("/").await.text().contains("in its log"));
     site.get(&path_now).await.expect(404);
     send(&site, &path_now, &fields("eve@example.org", PASSWORD))
         .await

@@ -16,6 +16,7 @@ use crate::parse::hash::Hash;
 use crate::parse::jar::{Section, Sections};
 use crate::parse::public_key::{Padding, PublicKey};
 use crate::refusal::shown;
+use crate::source::PIECE;
 
 /// How long each file of a signature may be, in bytes.
 const FILE_BYTES: u64 = 32 << 20;
@@ -231,6 +232,7 @@ fn verify_file(file: &[u8], manifest: &Manifest, min_sdk: u32, found: &[u32]) ->
 fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk: u32) -> Result<bool, Fault> {
     let mut first: Option<Vec<bool>> = None;
     let mut is_weak = false;
+    let mut buffer = vec![0; PIECE];
     for member in zip.members().filter(|member| needs_digest(member.name)) {
         let name = String::from_utf8_lossy(member.name);
         let unsigned = || Fault::broken(format!("{} is not signed", shown(member.name)));
@@ -247,7 +249,7 @@ fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk
             )));
         }
         is_weak |= digests.iter().all(|digest| digest.hash < Hash::Sha224);
-        if !is_intact(zip, &member, &digests)? {
+        if !is_intact(zip, &member, &digests, &mut buffer)? {
             return Err(Fault::broken(format!(
                 "{} was changed after it was signed",
                 shown(member.name)
@@ -260,12 +262,12 @@ fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk
     Ok(is_weak)
 }
 
-fn is_intact(zip: &Zip<'_>, member: &Member<'_>, digests: &[Digest]) -> Result<bool, Fault> {
+/// Whether a member has these hashes; `buffer` is what it is read into.
+fn is_intact(zip: &Zip<'_>, member: &Member<'_>, digests: &[Digest], buffer: &mut [u8]) -> Result<bool, Fault> {
     let mut hashers: Vec<_> = digests.iter().map(|digest| digest.hash.hasher()).collect();
-    let mut reader = zip.reader(&member.deflated_unless_stored())?;
-    let mut buffer = vec![0; 64 << 10];
+    let mut reader = zip.reader(&member.deflated_unless_stored())?.without_crc();
     loop {
-        let count = reader.read(&mut buffer)?;
+        let count = reader.read(buffer)?;
         if count == 0 {
             break;
         }

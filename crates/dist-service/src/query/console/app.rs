@@ -83,7 +83,7 @@ fn release_row(tx: &dyn SqlRead, channels: &[ChannelStand], release: Release) ->
 }
 
 /// One page, off the index of the app's releases. What is asked for is looked at release by
-/// release, of this app alone.
+/// release, of this app alone, and what has to be looked up last.
 fn releases(
     tx: &dyn SqlRead,
     app: &App,
@@ -99,14 +99,14 @@ fn releases(
     let conditions = [
         ("status =", search.status.map(ReleaseStatus::as_str), ""),
         (
-            "EXISTS (SELECT 1 FROM artifacts a WHERE a.release_id = releases.id AND a.platform =",
-            search.platform.map(Platform::as_str),
-            ")",
-        ),
-        (
             "LOWER(version || ' ' || build || ' ' || source) LIKE",
             text.as_deref(),
             " ESCAPE '!'",
+        ),
+        (
+            "EXISTS (SELECT 1 FROM artifacts a WHERE a.release_id = releases.id AND a.platform =",
+            search.platform.map(Platform::as_str),
+            ")",
         ),
     ];
     let mut sql = rows::select_releases!("WHERE app_id = ?1 AND (listed_at, id) < (?2, ?3)").to_owned();

@@ -54,7 +54,7 @@ fn app_row(tx: &dyn SqlRead, caller: &Caller, app: App, now: Timestamp, names: &
     let sql = "SELECT icon_sha256 FROM artifacts WHERE release_id = ?1 AND icon_sha256 IS NOT NULL LIMIT 1";
     let icon = |release: &Release| tx.query_opt(sql, params![release.id.as_str()], |row| rows::parsed(row, 0));
     let since = now.plus_millis(-DAY * (DAYS - 1)).day();
-    let sql = "SELECT COALESCE(SUM(count), 0) FROM release_downloads WHERE app_id = ?1 AND day >= ?2";
+    let sql = "SELECT COALESCE(SUM(count), 0) FROM app_downloads WHERE app_id = ?1 AND day >= ?2";
     let audited = caller.has(dist_model::Scope::Read, &app.slug);
     Ok(AppRow {
         icon: newest.as_ref().map_or(Ok(None), icon)?,

@@ -47,7 +47,7 @@ impl Service {
                 if !caller.has(Scope::Read, &app.slug) {
                     continue;
                 }
-                let sql = "SELECT day, SUM(count) FROM release_downloads WHERE app_id = ?1 AND day >= ?2 AND day <= ?3 GROUP BY day";
+                let sql = "SELECT day, count FROM app_downloads WHERE app_id = ?1 AND day >= ?2 AND day <= ?3";
                 let bound = params![app.id.as_str(), &since, &until];
                 let days = tx.query_all(sql, bound, |row| Ok((row.get(0)?, row.get(1)?)))?;
                 found.push(Downloads {

@@ -1,12 +1,13 @@
 //! How the system does.
 
+use dist_inspect::Workers;
 use dist_model::Scope;
 use persist::{Backend as _, StoreIdentity};
 
 use crate::maintenance::cleanup::is_referenced;
 use crate::query::audit::{AuditLine, Names, last_of_action};
 use crate::service::blocking;
-use crate::{Caller, Error, Service, Workers};
+use crate::{Caller, Error, Service};
 
 /// How the system does, but for what only the disk tells slowly: see [`Service::objects_on_disk`].
 #[derive(Clone, Debug, PartialEq)]

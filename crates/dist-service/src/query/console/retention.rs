@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use dist_model::{App, Channel, ChannelName, Digest, Release, Scope, Slug};
+use dist_model::{App, Build, Channel, ChannelName, ReleaseId, ReleaseName, Scope, Slug, Timestamp, Version};
 use persist::{SqlError, SqlRead, SqlReadExt as _, params};
 
 use crate::maintenance::cleanup::letting_go;
@@ -24,10 +24,12 @@ pub struct RetentionPlan {
 }
 
 /// A release that goes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRelease {
     /// The release.
-    pub release: Release,
+    pub release: ReleaseName,
+    /// When it was published.
+    pub published_at: Timestamp,
     /// The channels that once pointed at it, all of which let it go.
     pub channels: Vec<ChannelName>,
 }
@@ -41,17 +43,17 @@ impl Service {
             let sql = rows::select_channels!("WHERE app_id = ?1 ORDER BY name");
             let channels = tx.query_all(sql, params![app.id.as_str()], rows::read_channel)?;
             let (going, lineages) = letting_go(tx, &app.id)?;
-            let mut releases = Vec::new();
-            for id in &going {
-                let pointed = lineages
-                    .iter()
-                    .filter(|(_, lineage)| lineage.releases.iter().any(|(it, _)| it == id));
-                releases.push(PlannedRelease {
-                    release: rows::known_release(tx, id)?,
-                    channels: pointed.map(|(name, _)| name.clone()).collect(),
-                });
+            let mut pointed: BTreeMap<&ReleaseId, Vec<ChannelName>> = BTreeMap::new();
+            for (name, lineage) in &lineages {
+                for (release, _) in lineage.releases.iter().filter(|(id, _)| going.contains(id)) {
+                    pointed.entry(release).or_default().push(name.clone());
+                }
             }
-            releases.sort_by_key(|planned| Reverse(planned.release.published_at));
+            let mut releases = Vec::new();
+            for (id, channels) in pointed {
+                releases.push(planned(tx, id, channels)?);
+            }
+            releases.sort_by_key(|planned| Reverse(planned.published_at));
             Ok(RetentionPlan {
                 freed_bytes: freed(tx, &app, &releases)?,
                 app,
@@ -62,28 +64,33 @@ impl Service {
     }
 }
 
+fn planned(tx: &dyn SqlRead, id: &ReleaseId, channels: Vec<ChannelName>) -> Result<PlannedRelease, SqlError> {
+    let sql = "SELECT version, build, listed_at FROM releases WHERE id = ?1";
+    tx.query_one(sql, params![id.as_str()], |row| {
+        let (version, build): (Version, Build) = (rows::parsed(row, 0)?, rows::parsed(row, 1)?);
+        Ok(PlannedRelease {
+            release: ReleaseName::new(id.clone(), &version, &build),
+            published_at: rows::parsed(row, 2)?,
+            channels,
+        })
+    })
+}
+
 /// The bytes of the objects that only these releases of the app are made of.
 fn freed(tx: &dyn SqlRead, app: &App, going: &[PlannedRelease]) -> Result<u64, SqlError> {
-    let mut uses: BTreeMap<Digest, u64> = BTreeMap::new();
+    let sql = "SELECT a.sha256, o.artifacts, o.size_bytes FROM artifacts a \
+         JOIN app_objects o ON o.sha256 = a.sha256 AND o.app_id = ?2 WHERE a.release_id = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM app_objects s WHERE s.sha256 = a.sha256 AND s.app_id <> ?2)";
+    // How many artifacts of an object stay, and its size.
+    let mut left: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for planned in going {
-        let sql = "SELECT sha256 FROM artifacts WHERE release_id = ?1";
-        tx.query(sql, params![planned.release.id.as_str()], &mut |row| {
-            *uses.entry(rows::parsed(row, 0)?).or_default() += 1;
+        tx.query(sql, params![planned.release.id.as_str(), app.id.as_str()], &mut |row| {
+            let (artifacts, size) = (row.get(1)?, row.get(2)?);
+            let object = left.entry(row.get(0)?).or_insert((artifacts, size));
+            object.0 = object.0.saturating_sub(1);
             Ok(())
         })?;
     }
-    let mut bytes = 0;
-    for (digest, going) in uses {
-        let sql = "SELECT app_id, artifacts, size_bytes FROM app_objects WHERE sha256 = ?1";
-        let all = tx.query_all(sql, params![&digest.to_string()], |row| {
-            Ok((row.get::<String>(0)?, row.get::<u64>(1)?, row.get::<u64>(2)?))
-        })?;
-        if let [(owner, artifacts, size)] = &all[..]
-            && owner == app.id.as_str()
-            && *artifacts == going
-        {
-            bytes += size;
-        }
-    }
-    Ok(bytes)
+    let free = left.into_values().filter(|(artifacts, _)| *artifacts == 0);
+    Ok(free.map(|(_, size)| size).sum())
 }

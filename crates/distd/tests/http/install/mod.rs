@@ -8,9 +8,8 @@ mod page;
 use std::fs::File;
 use std::sync::Arc;
 
-use dist_inspect::{Inspection, Report};
+use dist_inspect::{Inspection, Inspector, Report};
 use dist_model::Timestamp;
-use dist_service::Inspector;
 use http::Method;
 use serde_json::{Value, json};
 

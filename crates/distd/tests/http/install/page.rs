@@ -58,7 +58,7 @@ async fn notes_are_markdown_without_html() {
     let manifest = json!({"app": "acme", "version": "1.0.0", "channel": "beta", "notes": notes,
         "artifacts": [{"platform": "linux", "filename": "acme.bin", "sha256": digest}]});
     site.post("/api/apps/acme/releases", &manifest).await.expect(201);
-    // Once made and once remembered.
+    // Made once, and answered again.
     for _ in 0..2 {
         let text = page(&site, LINUX).await.text();
         let link = "<a rel=\"nofollow noopener noreferrer\" href=\"https://ci.example.org/1\">run</a>";

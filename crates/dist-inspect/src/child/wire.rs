@@ -1,4 +1,4 @@
-//! What the server and an inspecting process say to each other: a request is a line of JSON with the
+//! What a program and its inspecting process say to each other: a request is a line of JSON with the
 //! file's descriptor beside it, an answer is a line of JSON with the icon's bytes after it.
 
 use std::fs::File;
@@ -7,12 +7,13 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-use dist_inspect::{Icon, Inspection, Report};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::{Icon, Inspection, Report};
 
 /// How long an answer may be: far above a report of every fact at its longest, and an icon.
 pub(super) const MOST_BYTES: u64 = 32 << 20;
@@ -71,12 +72,12 @@ pub(super) fn send(socket: &UnixStream, request: &Request, file: &File) -> io::R
     Ok(())
 }
 
-/// Waits for a request; `None` where the server is gone.
+/// Waits for a request; `None` where nobody asks any more.
 pub(super) fn receive(socket: &UnixStream) -> io::Result<Option<(Request, File)>> {
     let mut line = [0; REQUEST_BYTES];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut beside = RecvAncillaryBuffer::new(&mut space);
-    // The server sends one request at a time and waits, so that one comes whole or not at all.
+    // One request is sent at a time and waited for, so that one comes whole or not at all.
     let received = recvmsg(
         socket,
         &mut [IoSliceMut::new(&mut line)],
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn inspection(png: &[u8]) -> Inspection {
-        let mut report = dist_inspect::claim("acme-linux-arm64.tar.gz");
+        let mut report = crate::claim("acme-linux-arm64.tar.gz");
         report.warning("a.b", "Line one\nand two.", "Help.");
         let (png, width, height) = (png.to_vec(), 2, 1);
         Inspection {

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use dist_inspect::{Context, FileSource, Inspection, Limits, Verdict, claim, inspect};
 use dist_model::Timestamp;
+
+use crate::{Context, FileSource, Inspection, Limits, Verdict, claim, inspect};
 
 /// Looks into files that nobody vouches for.
 pub trait Inspector: Send + Sync + std::fmt::Debug {
@@ -32,8 +33,8 @@ pub struct Workers {
     pub most: usize,
 }
 
-/// Inspects on the calling thread: for programs that work for the person who has the file. A panic
-/// is a finding; memory and time are bounded by the inspection's own [`Limits`].
+/// Inspects on the calling thread: for programs that can do without a process for it. A panic is a
+/// finding; memory and time are bounded by the inspection's own [`Limits`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InProcess;
 

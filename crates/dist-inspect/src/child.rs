@@ -1,30 +1,38 @@
-//! Inspection in processes of its own, so that no file can harm the server: whatever a parser does,
-//! it does it with little memory, for a short time, and without files or processes of its own.
+//! Inspection in processes of its own, so that no file can harm the program or hide other files:
+//! whatever a parser does, it does it with little memory, for a short time, and without files or
+//! processes of its own.
 //!
 //! A process serves one file after another, since starting one for each would cost a small publish
 //! more than all the rest. One that dies is replaced, and its file is tried again in a new one: what a
 //! file is said to be depends neither on what was inspected before nor on who ended the process.
 
-mod child;
+mod serve;
 mod wire;
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dist_inspect::Inspection;
 use dist_model::Timestamp;
-use dist_service::{Inspector, Unfinished, Workers};
 
-pub use child::run_if_inspector;
+use crate::{Inspection, Inspector, Unfinished, Workers};
+
+pub use serve::run_if_inspector;
 
 /// By this name the program knows that it is to inspect, and administrators know why it runs.
-const NAME: &str = "distd-inspect";
+const NAME: &str = "dist-inspect";
+/// The program that runs, even though another may have its path since an upgrade.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+/// The address space of a process, in bytes: the program itself and half a gigabyte at most, of which
+/// real files take a small part.
+const MEMORY: u64 = 512 << 20;
+/// How long the inspection of one file may take.
+const TIME: Duration = Duration::from_mins(1);
 /// In how many processes a file is tried before it is held to be what ends them.
 const ATTEMPTS: u32 = 2;
 
@@ -60,19 +68,9 @@ impl ChildInspector {
         }
     }
 
-    /// The same in processes of the running program.
-    ///
-    /// # Errors
-    /// Where the system does not tell which program that is.
-    pub fn of_this_program(memory: u64, time: Duration) -> io::Result<Self> {
-        // Linux names the file that runs, though another may have its path since an upgrade.
-        let running = PathBuf::from("/proc/self/exe");
-        let program = if running.exists() {
-            running
-        } else {
-            std::env::current_exe()?
-        };
-        Ok(Self::new(program, memory, time))
+    /// The same in processes of the running program, with half a gigabyte and a minute for a file.
+    pub fn of_this_program() -> Self {
+        Self::new(THIS_PROGRAM, MEMORY, TIME)
     }
 
     /// The ids of the processes that wait for work.
@@ -115,7 +113,8 @@ impl Inspector for ChildInspector {
         for _ in 0..ATTEMPTS {
             let worker = match idle.take() {
                 Some(worker) => worker,
-                None => Worker::start(&self.program, self.memory)?,
+                None => Worker::start(&self.program, self.memory)
+                    .map_err(|error| io::Error::other(format!("no process to inspect in can be started: {error}")))?,
             };
             match self.ask(worker, file, name, now) {
                 Ok(answer) => return answer.into_inspection(),
@@ -170,13 +169,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(program: &std::path::Path, memory: u64) -> io::Result<Self> {
+    fn start(program: &Path, memory: u64) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         let child = Command::new(program)
             .arg0(NAME)
             .arg(memory.to_string())
             .env_clear()
-            // An interrupt at the terminal is for the server, which lets requests under way finish.
+            // An interrupt at the terminal is for the program, which may let work under way finish.
             .process_group(0)
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())

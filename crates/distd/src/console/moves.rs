@@ -1,0 +1,272 @@
+//! Promoting and rolling back: a page that says what will change, and the form on it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use dist_model::{ChannelName, ErrorCode, Refusal, Release, ReleaseStatus, Slug};
+use dist_service::{AppPage, Paging, PlannedMove, PromoteFrom, ReleaseSearch, Selector};
+use serde::Deserialize;
+
+use super::consequences::{self, Consequence};
+use super::form::Problem;
+use super::{Visit, done, see_other};
+use crate::error::{ApiError, Result};
+use crate::extract::{Query, Segments};
+use crate::session::Form;
+use crate::state::Site;
+use crate::web::{Section, Shell};
+
+/// How many of the newest releases are offered to choose from.
+const CHOICES: u32 = 30;
+
+/// Says what moving a channel will change, and asks.
+#[derive(Template)]
+#[template(path = "console/move.html")]
+struct MovePage<'a> {
+    shell: Shell,
+    slug: &'a Slug,
+    verb: Verb,
+    /// `None` where nothing can be moved; `problem` says why.
+    plan: Option<&'a PlannedMove>,
+    consequences: Vec<Consequence>,
+    /// What to promote to where; empty for a rollback.
+    choices: Choices,
+    problem: &'a Problem,
+}
+
+/// How a channel moves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Promote,
+    RollBack,
+}
+
+/// The channels and releases of an app to choose from.
+#[derive(Default)]
+struct Choices {
+    channels: Vec<ChannelName>,
+    releases: Vec<Release>,
+}
+
+impl MovePage<'_> {
+    /// Whether the channel points there already.
+    fn is_idle(&self, plan: &PlannedMove) -> bool {
+        plan.from
+            .as_ref()
+            .is_some_and(|from| from.release.id == plan.to.release.id)
+    }
+}
+
+/// What is to be promoted to where; what is left out is chosen.
+#[derive(Default, Deserialize)]
+pub(crate) struct PromoteQuery {
+    #[serde(default)]
+    release: String,
+    #[serde(default)]
+    channel: String,
+}
+
+/// The form of a promotion.
+#[derive(Deserialize)]
+pub(crate) struct PromoteForm {
+    release: String,
+    channel: ChannelName,
+    revision: u64,
+}
+
+/// The form of a rollback.
+#[derive(Deserialize)]
+pub(crate) struct RollbackForm {
+    revision: u64,
+}
+
+impl Choices {
+    async fn of(site: &Site, visit: &Visit, slug: &Slug) -> Result<(Self, AppPage)> {
+        let published = ReleaseSearch {
+            status: Some(ReleaseStatus::Published),
+            ..ReleaseSearch::default()
+        };
+        let newest = Paging {
+            cursor: None,
+            limit: CHOICES,
+        };
+        let page = site.service.app_page(&visit.caller, slug, &published, &newest).await?;
+        let channels = page.channels.iter().map(|stand| stand.channel.name.clone());
+        let releases = page.releases.items.iter().map(|row| row.release.clone());
+        let choices = Self {
+            channels: channels.collect(),
+            releases: releases.collect(),
+        };
+        Ok((choices, page))
+    }
+}
+
+/// The channel to promote a release to where nobody says: `stable`, or the first that does not point
+/// at it.
+fn usual_channel(page: &AppPage, release: &str) -> Option<ChannelName> {
+    let pointing = |stand: &&dist_service::ChannelStand| {
+        let current = stand.channel.current_release_id.as_ref();
+        current.is_none_or(|current| current.as_str() != release)
+    };
+    let open = page.channels.iter().filter(pointing);
+    let names = open.map(|stand| &stand.channel.name);
+    names.min_by_key(|name| name.as_str() != "stable").cloned()
+}
+
+/// The release to promote to a channel where nobody says: the newest that it does not point at.
+fn usual_release(page: &AppPage, channel: &ChannelName) -> Option<String> {
+    let stand = page.channels.iter().find(|stand| stand.channel.name == *channel);
+    let current = stand.and_then(|stand| stand.channel.current_release_id.as_ref());
+    let mut releases = page.releases.items.iter().map(|row| &row.release.id);
+    releases.find(|id| Some(*id) != current).map(ToString::to_string)
+}
+
+/// What promoting a release will change.
+#[utoipa::path(get, path = "/admin/apps/{slug}/promote", tag = "console",
+    params(("slug" = Slug, Path), ("release" = Option<String>, Query), ("channel" = Option<String>, Query)),
+    responses((status = 200, body = String, content_type = "text/html"), (status = 403)))]
+pub(crate) async fn confirm_promotion(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Segments((slug,)): Segments<(Slug,)>,
+    Query(query): Query<PromoteQuery>,
+) -> Result<Response> {
+    visit.require_manager(&slug)?;
+    promotion(&site, &visit, &slug, &query, Problem::default()).await
+}
+
+async fn promotion(
+    site: &Site,
+    visit: &Visit,
+    slug: &Slug,
+    query: &PromoteQuery,
+    problem: Problem,
+) -> Result<Response> {
+    let (choices, page) = Choices::of(site, visit, slug).await?;
+    let channel = match query.channel.trim() {
+        "" => usual_channel(&page, &query.release),
+        name => Some(name.parse()?),
+    };
+    let release = match (query.release.as_str(), &channel) {
+        ("", Some(channel)) => usual_release(&page, channel),
+        ("", None) => None,
+        (release, _) => Some(release.to_owned()),
+    };
+    let (Some(channel), Some(release)) = (channel, release) else {
+        let message = "there is nothing to promote: every channel offers the newest release; name another channel";
+        let problem = Problem::of(Refusal::new(ErrorCode::UsageError, message))?;
+        return confirm(visit, slug, Verb::Promote, None, choices, &problem);
+    };
+    let selector = Selector::new(&release, None);
+    let plan = site
+        .service
+        .plan_promotion(&visit.caller, slug, &channel, &selector)
+        .await?;
+    let page = confirm(visit, slug, Verb::Promote, Some(&plan), choices, &problem)?;
+    Ok(problem.mark(page))
+}
+
+/// Points a channel at a release.
+#[utoipa::path(post, path = "/admin/apps/{slug}/promote", tag = "console", params(("slug" = Slug, Path)),
+    request_body = String, responses((status = 303), (status = 409), (status = 412)))]
+pub(crate) async fn promote(
+    State(site): State<Arc<Site>>,
+    Segments((slug,)): Segments<(Slug,)>,
+    Form { visit, fields }: Form<PromoteForm>,
+) -> Result<Response> {
+    let PromoteForm {
+        release,
+        channel,
+        revision,
+    } = fields;
+    let from = PromoteFrom::Release(Selector::new(&release, None));
+    let moved = site
+        .service
+        .promote(&visit.caller, &slug, &channel, from, Some(revision), None)
+        .await;
+    match moved {
+        Ok(moved) => back(&site, &slug, &channel, moved.revision),
+        Err(error) => {
+            let problem = stale(error)?;
+            let channel = channel.to_string();
+            promotion(&site, &visit, &slug, &PromoteQuery { release, channel }, problem).await
+        }
+    }
+}
+
+/// What rolling a channel back will change.
+#[utoipa::path(get, path = "/admin/apps/{slug}/channels/{name}/rollback", tag = "console",
+    params(("slug" = Slug, Path), ("name" = ChannelName, Path)),
+    responses((status = 200, body = String, content_type = "text/html"), (status = 403), (status = 409)))]
+pub(crate) async fn confirm_rollback(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Segments((slug, name)): Segments<(Slug, ChannelName)>,
+) -> Result<Response> {
+    visit.require_manager(&slug)?;
+    rollback(&site, &visit, &slug, &name, Problem::default()).await
+}
+
+async fn rollback(site: &Site, visit: &Visit, slug: &Slug, name: &ChannelName, problem: Problem) -> Result<Response> {
+    let plan = site.service.plan_rollback(&visit.caller, slug, name).await?;
+    let page = confirm(visit, slug, Verb::RollBack, Some(&plan), Choices::default(), &problem)?;
+    Ok(problem.mark(page))
+}
+
+/// Points a channel at what it pointed at before.
+#[utoipa::path(post, path = "/admin/apps/{slug}/channels/{name}/rollback", tag = "console",
+    params(("slug" = Slug, Path), ("name" = ChannelName, Path)), request_body = String,
+    responses((status = 303), (status = 409), (status = 412)))]
+pub(crate) async fn roll_back(
+    State(site): State<Arc<Site>>,
+    Segments((slug, name)): Segments<(Slug, ChannelName)>,
+    Form { visit, fields }: Form<RollbackForm>,
+) -> Result<Response> {
+    let moved = site
+        .service
+        .roll_back(&visit.caller, &slug, &name, Some(fields.revision), None)
+        .await;
+    match moved {
+        Ok(moved) => back(&site, &slug, &name, moved.revision),
+        Err(error) => rollback(&site, &visit, &slug, &name, stale(error)?).await,
+    }
+}
+
+/// What is asked anew since somebody moved the channel meanwhile; every other refusal stays one.
+pub(super) fn stale(error: dist_service::Error) -> Result<Problem> {
+    let error = ApiError::from(error);
+    if error.refusal.code == ErrorCode::ChannelMoved {
+        return Problem::of(error);
+    }
+    Err(error)
+}
+
+fn back(site: &Site, slug: &Slug, channel: &ChannelName, revision: u64) -> Result<Response> {
+    see_other(site, &format!("/admin/apps/{slug}?{}", done::moved(channel, revision)))
+}
+
+fn confirm(
+    visit: &Visit,
+    slug: &Slug,
+    verb: Verb,
+    plan: Option<&PlannedMove>,
+    choices: Choices,
+    problem: &Problem,
+) -> Result<Response> {
+    let title = match (verb, plan) {
+        (_, None) => "Promote".to_owned(),
+        (Verb::Promote, Some(plan)) => format!("Promote {} to {}", plan.to.release.label(), plan.channel.name),
+        (Verb::RollBack, Some(plan)) => format!("Roll {} back to {}", plan.channel.name, plan.to.release.label()),
+    };
+    visit.page(title, Section::Apps, |shell| MovePage {
+        shell,
+        slug,
+        verb,
+        plan,
+        consequences: plan.map(consequences::of_move).unwrap_or_default(),
+        choices,
+        problem,
+    })
+}
