@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use dist_model::Timestamp;
 
-use crate::{Inspection, Inspector, Unfinished};
+use crate::{Inspection, Inspector, Unfinished, Workers};
 
 pub use serve::run_if_inspector;
 
@@ -123,6 +123,15 @@ impl Inspector for ChildInspector {
             }
         }
         Ok(Unfinished::Crashed.inspection(name))
+    }
+
+    fn workers(&self) -> Option<Workers> {
+        let children = self.lock();
+        Some(Workers {
+            busy: children.busy,
+            idle: children.idle.len(),
+            most: self.most,
+        })
     }
 }
 

@@ -15,6 +15,22 @@ pub trait Inspector: Send + Sync + std::fmt::Debug {
     /// Where the file cannot be read, or nobody can look into it now. Whatever is wrong with its
     /// bytes is in the report, and so is an inspection that came to no end: see [`Unfinished`].
     fn inspect(&self, file: &File, name: &str, now: Timestamp) -> std::io::Result<Inspection>;
+
+    /// The processes that inspect; `None` where this one does it itself.
+    fn workers(&self) -> Option<Workers> {
+        None
+    }
+}
+
+/// Processes that inspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// How many are at work.
+    pub busy: usize,
+    /// How many wait for work.
+    pub idle: usize,
+    /// How many may be at work at once.
+    pub most: usize,
 }
 
 /// Inspects on the calling thread: for programs that can do without a process for it. A panic is a

@@ -44,7 +44,7 @@ mod subject;
 
 #[cfg(target_os = "linux")]
 pub use child::{ChildInspector, run_if_inspector};
-pub use inspector::{InProcess, Inspector, Unfinished};
+pub use inspector::{InProcess, Inspector, Unfinished, Workers};
 pub use limits::{Budget, Limits};
 pub use refusal::Refusal;
 pub use report::{Finding, Format, Icon, Inspection, Report, Severity, Verdict, agrees};

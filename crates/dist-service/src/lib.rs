@@ -73,7 +73,7 @@ pub use publish::{ArtifactRequest, PublishRequest};
 pub use query::{
     AppDownloads, AppOverview, AppPage, AppRow, AppStorage, ArtifactRow, AuditChoices, AuditExport, AuditFilter,
     AuditLine, AuditPage, AuditPlace, ChannelPage, ChannelStand, ComparePage, Contents, DownloadCount, Downloads,
-    Found, Health, IconFile, IndexEntry, InstallPage, InstallStamp, LastMove, Latest, LatestQuery, Leaving,
+    Found, Health, IconFile, IndexEntry, InstallPage, InstallStamp, LastMove, Latest, LatestQuery, Leaving, News,
     ObjectsOnDisk, Offer, PastOffer, PlannedMove, PlannedPublish, PlannedRelease, PlannedYank, PlatformContents,
     ReleaseDownloads, ReleaseFilter, ReleaseOrder, ReleasePage, ReleaseRow, ReleaseSearch, RetentionPlan, SearchHit,
     Standing, Stay, StayEnd, StorageDay, StorageUse,

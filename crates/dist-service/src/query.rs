@@ -5,6 +5,7 @@ mod audit;
 mod console;
 mod icon;
 mod install;
+mod news;
 mod releases;
 mod tokens;
 
@@ -19,6 +20,7 @@ pub use console::{
 };
 pub use icon::IconFile;
 pub use install::{IndexEntry, InstallPage, InstallStamp, Latest, LatestQuery, Offer, PastOffer};
+pub use news::News;
 pub(crate) use releases::release_detail;
 pub use releases::{ReleaseFilter, ReleaseOrder};
 pub use tokens::DownloadCount;

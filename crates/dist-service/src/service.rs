@@ -301,7 +301,7 @@ impl Service {
 }
 
 /// The caller with their token or role as it is now: it may have been taken since the request began.
-fn current(tx: &dyn SqlRead, mut caller: Caller) -> Result<Caller, Error> {
+pub(crate) fn current(tx: &dyn SqlRead, mut caller: Caller) -> Result<Caller, Error> {
     match &caller.principal {
         Principal::Token(token) => {
             let token = rows::token(tx, &token.id)?.ok_or_else(|| people::no_such(ErrorCode::AuthUnknownToken))?;

@@ -100,8 +100,7 @@ impl Service {
             caller.require_tokens(scene.context.now)?;
             let within = |token: &Token| caller.reach_of_tokens().holds(token.app_slug.as_ref());
             let found = rows::token(&*tx, &id)?.filter(within);
-            let mut token = found
-                .ok_or_else(|| Refusal::new(ErrorCode::TokenNotFound, format!("there is no token with the id {id}")))?;
+            let mut token = found.ok_or_else(|| no_such_token(&id))?;
             if let Some(at) = token.revoked_at {
                 return Err(Refusal::new(
                     ErrorCode::TokenAlreadyRevoked,
@@ -121,6 +120,10 @@ impl Service {
         })
         .await
     }
+}
+
+pub(crate) fn no_such_token(id: &TokenId) -> Refusal {
+    Refusal::new(ErrorCode::TokenNotFound, format!("there is no token with the id {id}"))
 }
 
 /// The 64 hexadecimal characters of `Bearer dist_<64 hex>`.

@@ -77,9 +77,30 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// Search. What was found stands under the box; arrows walk it, and it goes when it is left.
+const found = document.getElementById("found");
+
+function moveFound(event) {
+  const places = [document.getElementById("search"), ...all("a", found)];
+  const at = places.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
+  places[at]?.focus();
+  event.preventDefault();
+}
+
+document.addEventListener("focusin", (event) => {
+  if (found?.hasChildNodes() && !event.target.closest(".search")) found.replaceChildren();
+});
+found?.closest("form").addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") moveFound(event);
+  if (event.key === "Escape") found.replaceChildren();
+});
+document.addEventListener("click", (event) => {
+  if (!event.target.closest(".search")) found?.replaceChildren();
+});
+
 // Keys.
 function moveRow(step) {
-  const links = all(".rows .row-link");
+  const links = all("main .row-link");
   const at = links.findIndex((link) => link.closest("tr, li").contains(document.activeElement));
   const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1);
   links[next]?.focus();
@@ -108,6 +129,37 @@ document.addEventListener("keydown", (event) => {
 let source = null;
 let pending = 0;
 
+// What somebody reads just now stays as it is.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, requestConfig } = event.detail;
+  if (requestConfig.triggeringEvent?.type === "live" && elt.querySelector("details[open]")) event.preventDefault();
+});
+
+// What others publish, promote or withdraw is said in a corner for a while.
+function toast({ text, href }) {
+  const toasts = document.getElementById("toasts");
+  const line = document.createElement("div");
+  line.className = "toast";
+  const words = document.createElement("span");
+  words.textContent = text;
+  line.append(words);
+  if (href) {
+    const link = document.createElement("a");
+    link.href = href;
+    link.textContent = "Show";
+    line.append(link);
+  }
+  toasts.append(line);
+  while (toasts.children.length > 3) toasts.firstChild.remove();
+  setTimeout(() => line.remove(), 10e3);
+}
+
+function hear(event) {
+  const told = JSON.parse(event.data);
+  if (!told.own && /^(release|channel)\./.test(told.action)) toast(told);
+  announce();
+}
+
 function announce() {
   pending ||= setTimeout(() => {
     pending = 0;
@@ -119,7 +171,7 @@ function listen() {
   const url = document.body.dataset.live;
   if (!url || document.hidden || source) return;
   source = new EventSource(url);
-  source.onmessage = announce;
+  source.onmessage = hear;
   // What happened while the connection was gone is asked for once it is back.
   let wasLost = false;
   source.onerror = () => { wasLost = true; };

@@ -110,6 +110,22 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(console::people::invite))
         .routes(routes!(console::people::confirm_disable, console::people::disable))
         .routes(routes!(console::people::enable))
+        .routes(routes!(console::tokens::list, console::tokens::create))
+        .routes(routes!(console::tokens::new))
+        .routes(routes!(console::tokens::show))
+        .routes(routes!(console::tokens::confirm_revoke, console::tokens::revoke))
+        .routes(routes!(console::audit::show))
+        .routes(routes!(console::audit::jsonl))
+        .routes(routes!(console::audit::csv))
+        .routes(routes!(console::downloads::all))
+        .routes(routes!(console::downloads::of_app))
+        .routes(routes!(console::storage::show))
+        .routes(routes!(console::storage::plan_cleanup, console::storage::clean_up))
+        .routes(routes!(console::storage::confirm_backup, console::storage::back_up))
+        .routes(routes!(console::health::show))
+        .routes(routes!(console::settings::sign_in))
+        .routes(routes!(console::search::search))
+        .routes(routes!(console::live::events))
 }
 
 /// The console's pages of single apps.

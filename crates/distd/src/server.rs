@@ -175,6 +175,7 @@ impl Server {
         shutdown.await;
         tracing::info!(grace_s = limits.shutdown_grace.as_secs(), "stopping");
         let _ = stop.send(true);
+        self.site.live.stop();
         while work.join_next().await.is_some() {}
         self.site.uploads.close();
         let flushed = self.site.service.flush_all().await;

@@ -59,6 +59,11 @@ impl Cookies {
         }
     }
 
+    /// Whether browsers send them over TLS only, by whatever way people come.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
     /// What a request's cookie holds.
     pub(crate) fn get<'a>(&self, name: &str, headers: &'a HeaderMap) -> Option<&'a str> {
         let cookies = headers.get_all(header::COOKIE).into_iter();

@@ -34,6 +34,11 @@ impl Proxies {
         Self(networks)
     }
 
+    /// The networks that they are in.
+    pub(crate) fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     fn trust(&self, address: IpAddr) -> bool {
         // A socket that takes both sees IPv4 addresses as IPv6 ones.
         let address = address.to_canonical();

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::api::uploads::Uploads;
 use crate::config::{Config, Limits};
 use crate::connection::Connections;
+use crate::console::live::Live;
 use crate::error::{ApiError, chain};
 use crate::install::Pages;
 use crate::metrics::Metrics;
@@ -38,6 +39,10 @@ pub(crate) struct Site {
     pub metrics: Metrics,
     pub uploads: Uploads,
     pub request_ids: RequestIds,
+    pub live: Live,
+    pub connections: Arc<Connections>,
+    /// When the server began.
+    pub started: Instant,
     pub pages: Pages,
     ready: Mutex<Option<(Instant, bool)>>,
 }
@@ -64,9 +69,12 @@ impl Site {
             proxies: Proxies::new(config.trusted_proxies.clone()),
             setup,
             limits: Arc::new(config.limits.clone()),
-            metrics: Metrics::new(service.clone(), connections),
+            metrics: Metrics::new(service.clone(), Arc::clone(&connections)),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
+            live: Live::default(),
+            connections,
+            started: Instant::now(),
             pages: Pages::default(),
             ready: Mutex::new(None),
             service,

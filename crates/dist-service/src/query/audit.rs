@@ -1,6 +1,6 @@
 //! The audit log: listed, paged both ways, and exported.
 
-mod walk;
+pub(super) mod walk;
 
 use std::collections::BTreeMap;
 

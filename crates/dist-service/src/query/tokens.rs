@@ -1,9 +1,10 @@
 //! Tokens and counts.
 
-use dist_model::{ArtifactId, Scope, Slug, Token};
+use dist_model::{ArtifactId, Scope, Slug, Token, TokenId};
 use persist::{SqlReadExt as _, params};
 
 use super::app_to_read;
+use crate::token::no_such_token;
 use crate::{Caller, Error, Page, Paging, Service, rows};
 
 /// How often an artifact was downloaded to its last byte on one day.
@@ -30,6 +31,17 @@ impl Service {
         let bound = params![&after, paging.sql_limit(), apps.as_deref()];
         let tokens = self.read(|tx| Ok(tx.query_all(sql, bound, rows::read_token)?))?;
         Ok(Page::cut(tokens, paging, "tokens", |token| [token.name.clone()]))
+    }
+
+    /// A token, for whoever sees it in the list.
+    ///
+    /// # Errors
+    /// `token.not_found`.
+    pub async fn token(&self, caller: &Caller, id: &TokenId) -> Result<Token, Error> {
+        caller.require_tokens(self.now())?;
+        let token = self.read(|tx| Ok::<_, Error>(rows::token(tx, id)?))?;
+        let token = token.filter(|token| caller.reach_of_tokens().holds(token.app_slug.as_ref()));
+        Ok(token.ok_or_else(|| no_such_token(id))?)
     }
 
     /// How often an app's artifacts were downloaded, by artifact and day.

@@ -47,10 +47,11 @@ impl Problem {
     fn field(&self) -> &'static str {
         match self.0.as_ref().map(|refusal| refusal.code) {
             Some(ErrorCode::InvalidEmail | ErrorCode::UserExists) => "email",
-            Some(ErrorCode::UserInvalid) => "name",
+            Some(ErrorCode::UserInvalid | ErrorCode::TokenExists) => "name",
             Some(ErrorCode::PasswordWeak) => "password",
             Some(ErrorCode::AuthWrongPassword) => "old",
             Some(ErrorCode::InvalidSlug) => "app",
+            Some(ErrorCode::InvalidChannel) => "channels",
             _ => "",
         }
     }

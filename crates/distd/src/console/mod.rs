@@ -5,23 +5,31 @@ pub(crate) mod account;
 pub(crate) mod app;
 pub(crate) mod app_settings;
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod channel;
 pub(crate) mod channel_settings;
 pub(crate) mod compare;
 mod consequences;
 mod done;
+pub(crate) mod downloads;
 pub(crate) mod draft;
 mod facts;
 mod form;
+pub(crate) mod health;
 pub(crate) mod invitation;
 pub(crate) mod links;
+pub(crate) mod live;
 pub(crate) mod moves;
 pub(crate) mod oidc;
 pub(crate) mod people;
 pub(crate) mod release;
 mod rights;
+pub(crate) mod search;
+pub(crate) mod settings;
 pub(crate) mod setup;
 pub(crate) mod sign_in;
+pub(crate) mod storage;
+pub(crate) mod tokens;
 pub(crate) mod yank;
 
 use std::sync::Arc;
@@ -113,6 +121,22 @@ impl Visit {
         Ok(self.person.user.check_role(Scope::Admin, None)?)
     }
 
+    /// Whether the person may for all apps, or if only for one.
+    pub(crate) fn may_somewhere(&self, scope: Scope) -> bool {
+        web::may_somewhere(&self.person.user, scope)
+    }
+
+    /// Refuses who may for no app at all, before a page offers what they may not.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_somewhere(&self, scope: Scope) -> Result<()> {
+        if self.may_somewhere(scope) {
+            return Ok(());
+        }
+        Ok(self.person.user.check_role(scope, None)?)
+    }
+
     /// Refuses who may not move the app's channels, before a page offers what they may not.
     ///
     /// # Errors
@@ -143,6 +167,7 @@ impl Visit {
     ) -> Result<Response> {
         let shell = Shell {
             section,
+            sections: Section::of(&self.person.user),
             signed_in: Some(self.person.user.email.to_string()),
             csrf: self.csrf.clone(),
             is_fragment: self.is_fragment,
@@ -172,6 +197,7 @@ fn shell(site: &Site, title: impl Into<String>) -> Shell {
     Shell {
         title: title.into(),
         section: Section::Account,
+        sections: Vec::new(),
         base: Arc::from(site.links.path()),
         nonce: Nonce::new(),
         signed_in: None,
@@ -266,6 +292,7 @@ impl Asked {
             _ => None,
         };
         let shell = Shell {
+            sections: person.map(|person| Section::of(&person.user)).unwrap_or_default(),
             signed_in: person.map(|person| person.user.email.to_string()),
             csrf: self.csrf.clone(),
             is_fragment: self.is_fragment,

@@ -77,6 +77,11 @@ struct TokenAnswer {
 }
 
 impl Provider {
+    /// What the server was told of it.
+    pub(crate) fn config(&self) -> &OidcConfig {
+        &self.config
+    }
+
     /// A provider that sends people back to `redirect_uri`; nothing is asked of it yet.
     pub(crate) fn new(config: OidcConfig, redirect_uri: String) -> Result<Self, reqwest::Error> {
         // The process's provider of TLS is set once; whoever was first has set the same.

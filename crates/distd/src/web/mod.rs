@@ -2,11 +2,8 @@
 //! written for people.
 
 pub(crate) mod assets;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the page of downloads is the first that draws")
-)]
 pub(crate) mod plot;
+pub(crate) mod sentence;
 pub(crate) mod text;
 
 use std::fmt;
@@ -16,9 +13,11 @@ use askama::Template;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use dist_model::Timestamp;
+use dist_model::{Role, Scope, Timestamp, User};
+use dist_service::AuditLine;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use self::sentence::Sentence;
 use self::text::Ago;
 use crate::error::{ApiError, Result};
 
@@ -107,6 +106,22 @@ impl Section {
         Self::Health,
     ];
 
+    /// Those that somebody's roles open.
+    pub(crate) fn of(user: &User) -> Vec<Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|section| section.is_open_to(user))
+            .collect()
+    }
+
+    fn is_open_to(self, user: &User) -> bool {
+        match self {
+            Self::Apps | Self::Downloads | Self::Audit | Self::Account => true,
+            Self::Tokens => may_somewhere(user, Scope::Promote),
+            Self::People | Self::Storage | Self::Health => user.check_role(Scope::Admin, None).is_ok(),
+        }
+    }
+
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Apps => "Apps",
@@ -149,12 +164,20 @@ impl Section {
     }
 }
 
+/// Whether somebody may for all apps, or if only for one.
+pub(crate) fn may_somewhere(user: &User, scope: Scope) -> bool {
+    let mut roles = user.app_roles.values().copied().chain(user.role);
+    roles.any(|role: Role| role.allows(scope))
+}
+
 /// What stands around a console page. Every page's struct has it as `shell`.
 pub(crate) struct Shell {
     /// The page's name, as the browser shows it.
     pub title: String,
     /// Where the reader is.
     pub section: Section,
+    /// Where the navigation leads: what the reader's roles open.
+    pub sections: Vec<Section>,
     /// What is before every link: the path of the public URL, without a slash at its end.
     pub base: Arc<str>,
     /// Carried by the style and the scripts.
@@ -178,6 +201,11 @@ impl Shell {
     pub(crate) fn ago(&self, at: &Timestamp) -> Ago {
         Ago { at: *at, now: self.now }
     }
+
+    /// What happened, with links.
+    pub(crate) fn sentence(&self, line: &AuditLine) -> Sentence<'_> {
+        Sentence::new(&self.base, line)
+    }
 }
 
 #[cfg(test)]
@@ -192,6 +220,21 @@ mod tests {
                 assert_ne!(section.path(), other.path());
             }
         }
+    }
+
+    #[test]
+    fn roles_open_sections() {
+        use Section::{Apps, Audit, Downloads, Tokens};
+        let person = |role: Option<&str>, app: Option<&str>| -> Vec<Section> {
+            let roles = app.map_or_else(|| serde_json::json!({}), |role| serde_json::json!({"acme": role}));
+            let user = serde_json::json!({"id": "u1", "email": "ann@example.org", "name": "", "role": role,
+                "app_roles": roles, "created_at": "2026-01-01T00:00:00Z"});
+            Section::of(&serde_json::from_value(user).unwrap())
+        };
+        assert_eq!(person(Some("viewer"), None), [Apps, Downloads, Audit]);
+        assert_eq!(person(None, Some("manager")), [Apps, Downloads, Audit, Tokens]);
+        assert_eq!(person(Some("viewer"), Some("admin")), [Apps, Downloads, Audit, Tokens]);
+        assert_eq!(person(Some("admin"), None), Section::ALL);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::text::{self, grouped};
+use super::text::{grouped, human_size};
 
 /// The drawing's own size; a page stretches it.
 const WIDTH: f64 = 1000.0;
@@ -24,6 +24,7 @@ pub(crate) struct Plot {
     title: String,
     /// What somebody who does not see it should know of it.
     summary: String,
+    measure: Measure,
     /// The number at the upper edge.
     top: u64,
     days: Vec<String>,
@@ -43,9 +44,40 @@ pub(crate) struct Series {
     pub values: Vec<u64>,
 }
 
-impl Series {
-    fn total(&self) -> u64 {
-        self.values.iter().sum()
+/// What numbers are, which is how they are written and what they come to over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Measure {
+    /// So many on each day: they add up.
+    Count,
+    /// So many bytes at the end of each day: the last is what is there.
+    Bytes,
+}
+
+impl Measure {
+    fn write(self, number: u64) -> String {
+        match self {
+            Self::Count => grouped(number),
+            Self::Bytes => human_size(number),
+        }
+    }
+
+    /// What a series comes to.
+    fn sum(self, series: &Series) -> u64 {
+        match self {
+            Self::Count => series.values.iter().sum(),
+            Self::Bytes => series.values.last().copied().unwrap_or(0),
+        }
+    }
+
+    /// A round number that is not below this one.
+    fn edge(self, number: u64) -> u64 {
+        match self {
+            Self::Count => round_up(number),
+            Self::Bytes => {
+                let unit = 1_u64 << (number.max(1).ilog2() / 10 * 10);
+                round_up(number.div_ceil(unit)).saturating_mul(unit)
+            }
+        }
     }
 }
 
@@ -77,38 +109,57 @@ impl Plot {
         };
         let shapes = days.iter().zip(&values).enumerate().map(shape).collect();
         let name = title.to_owned();
-        Self::new(title, top, days, vec![Series { name, values }], shapes)
+        let series = vec![Series { name, values }];
+        Self::new(title, Measure::Count, top, days, series, shapes)
     }
 
     /// Areas on top of each other, the first at the bottom. What has no colour left is added up.
     pub(crate) fn stacked(title: &str, days: Vec<String>, series: Vec<Series>) -> Self {
-        let series = with_others(series, days.len());
+        Self::areas(title, Measure::Count, days, series)
+    }
+
+    /// The same of bytes that are there at the end of each day.
+    pub(crate) fn levels(title: &str, days: Vec<String>, series: Vec<Series>) -> Self {
+        Self::areas(title, Measure::Bytes, days, series)
+    }
+
+    fn areas(title: &str, measure: Measure, days: Vec<String>, series: Vec<Series>) -> Self {
+        let series = with_others(series, measure, days.len());
         let mut below = vec![0_u64; days.len()];
         let mut layers = Vec::with_capacity(series.len());
         for one in &series {
             let above: Vec<_> = below.iter().zip(&one.values).map(|(low, value)| low + value).collect();
             layers.push((std::mem::replace(&mut below, above.clone()), above));
         }
-        let top = round_up(below.iter().copied().max().unwrap_or(0));
+        let top = measure.edge(below.iter().copied().max().unwrap_or(0));
         let shapes = layers.iter().zip(&series).enumerate();
         let shapes = shapes.map(|(place, ((low, high), one))| Shape {
             colour: place + 1,
             points: outline(low, high, top),
-            label: format!("{}: {}", one.name, grouped(one.total())),
+            label: format!("{}: {}", one.name, measure.write(measure.sum(one))),
         });
         let shapes = shapes.collect();
-        Self::new(title, top, days, series, shapes)
+        Self::new(title, measure, top, days, series, shapes)
     }
 
-    fn new(title: &str, top: u64, days: Vec<String>, series: Vec<Series>, shapes: Vec<Shape>) -> Self {
-        let total = grouped(series.iter().map(Series::total).sum());
+    fn new(
+        title: &str,
+        measure: Measure,
+        top: u64,
+        days: Vec<String>,
+        series: Vec<Series>,
+        shapes: Vec<Shape>,
+    ) -> Self {
+        let total = measure.write(series.iter().map(|one| measure.sum(one)).sum());
         let summary = match (days.first(), days.last()) {
-            (Some(first), Some(last)) => format!("{total} from {first} to {last}"),
+            (Some(first), Some(last)) if measure == Measure::Count => format!("{total} from {first} to {last}"),
+            (Some(_), Some(last)) => format!("{total} on {last}"),
             _ => "nothing yet".to_owned(),
         };
         Self {
             title: title.to_owned(),
             summary,
+            measure,
             top,
             days,
             series,
@@ -120,13 +171,18 @@ impl Plot {
     fn rows(&self) -> impl Iterator<Item = (&str, Vec<String>)> {
         let values = |day| self.series.iter().filter_map(move |one| one.values.get(day));
         let days = self.days.iter().enumerate();
-        days.map(move |(place, day)| (day.as_str(), values(place).copied().map(grouped).collect()))
+        days.map(move |(place, day)| {
+            (
+                day.as_str(),
+                values(place).map(|value| self.measure.write(*value)).collect(),
+            )
+        })
     }
 }
 
 /// The series that have a colour of their own, the largest first, and the sum of all others.
-fn with_others(mut series: Vec<Series>, days: usize) -> Vec<Series> {
-    series.sort_by_key(|one| std::cmp::Reverse(one.total()));
+fn with_others(mut series: Vec<Series>, measure: Measure, days: usize) -> Vec<Series> {
+    series.sort_by_key(|one| std::cmp::Reverse(measure.sum(one)));
     if series.len() > COLOURS {
         let rest = series.split_off(COLOURS - 1);
         let sum = |day| rest.iter().filter_map(|one| one.values.get(day)).sum();
@@ -138,17 +194,15 @@ fn with_others(mut series: Vec<Series>, days: usize) -> Vec<Series> {
     series
 }
 
-/// Along the upper edge and back along the lower one. A single day is as wide as the drawing.
+/// Along the upper edge and back along the lower one. A day is as wide as it is in bars: what is there
+/// on one day only is a column, and no slope.
 fn outline(low: &[u64], high: &[u64], top: u64) -> String {
-    let widest = as_float(low.len().saturating_sub(1).max(1) as u64);
+    let step = WIDTH / as_float(low.len().max(1) as u64);
     let edge = |values: &[u64]| -> Vec<String> {
-        let doubled = if values.len() == 1 { &values.repeat(2) } else { values };
-        let points = doubled.iter().enumerate();
-        let point = |(place, value): (usize, &u64)| {
-            let x = WIDTH * as_float(place as u64) / widest;
-            format!("{x:.1},{:.1}", height_at(*value, top))
-        };
-        points.map(point).collect()
+        let days = values.iter().enumerate();
+        let sides = days.flat_map(|(place, value)| [(place, *value), (place + 1, *value)]);
+        let point = |(place, value)| format!("{:.1},{:.1}", step * as_float(place as u64), height_at(value, top));
+        sides.map(point).collect()
     };
     let mut points = edge(high);
     points.extend(edge(low).into_iter().rev());
@@ -227,12 +281,18 @@ mod tests {
         let plot = Plot::stacked(
             "Adoption",
             days(2),
-            vec![series("1.0", &[1, 1]), series("2.0", &[4, 4])],
+            vec![series("1.0", &[1, 1]), series("2.0", &[4, 2])],
         );
         let names: Vec<_> = plot.series.iter().map(|one| one.name.as_str()).collect();
         assert_eq!((names, plot.top), (vec!["2.0", "1.0"], 5));
-        assert_eq!(plot.shapes[0].points, "0.0,20.0 1000.0,20.0 1000.0,100.0 0.0,100.0");
-        assert_eq!(plot.shapes[1].points, "0.0,0.0 1000.0,0.0 1000.0,20.0 0.0,20.0");
+        assert_eq!(
+            plot.shapes[0].points,
+            "0.0,20.0 500.0,20.0 500.0,60.0 1000.0,60.0 1000.0,100.0 500.0,100.0 500.0,100.0 0.0,100.0"
+        );
+        assert_eq!(
+            plot.shapes[1].points,
+            "0.0,0.0 500.0,0.0 500.0,40.0 1000.0,40.0 1000.0,60.0 500.0,60.0 500.0,20.0 0.0,20.0"
+        );
     }
 
     #[test]
@@ -249,6 +309,27 @@ mod tests {
         let plot = Plot::stacked("Adoption", days(1), many);
         assert_eq!(plot.series.len(), COLOURS);
         assert_eq!(plot.series[COLOURS - 1], series(OTHERS, &[1 + 2 + 3 + 4]));
+    }
+
+    #[test]
+    fn levels_come_to_what_is_there_last() {
+        let plot = Plot::levels(
+            "Storage",
+            days(2),
+            vec![
+                series("acme", &[1 << 20, 3 << 20]),
+                series("other", &[5 << 20, 1 << 19]),
+            ],
+        );
+        let names: Vec<_> = plot.series.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!((names, plot.top), (vec!["acme", "other"], 10 << 20));
+        assert_eq!(plot.summary, "3.5 MiB on 2026-11-02");
+        let text = plot.to_string();
+        assert!(
+            text.contains(">10.0 MiB</span>") && text.contains(">512.0 KiB</td>"),
+            "{text}"
+        );
+        assert_eq!(Plot::levels("Storage", days(1), Vec::new()).top, 1);
     }
 
     #[test]

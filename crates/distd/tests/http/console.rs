@@ -1,10 +1,16 @@
 //! The console's frame: what is true of every page of it.
 
 mod app;
+mod audit;
 mod channel;
+mod downloads;
 mod hostile;
+mod live;
 mod moves;
 mod release;
+mod search;
+mod storage;
+mod tokens;
 
 use dist_model::Role;
 use http::Method;

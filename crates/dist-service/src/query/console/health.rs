@@ -1,5 +1,6 @@
 //! How the system does.
 
+use dist_inspect::Workers;
 use dist_model::Scope;
 use persist::{Backend as _, StoreIdentity};
 
@@ -23,6 +24,8 @@ pub struct Health {
     pub sequencer: persist::Stats,
     /// The free bytes of the file system that the objects are on.
     pub free_bytes: u64,
+    /// The processes that inspect files; `None` where this one does it itself.
+    pub inspectors: Option<Workers>,
     /// The last backup that was taken.
     pub last_backup: Option<AuditLine>,
     /// The last cleanup that removed anything.
@@ -63,6 +66,7 @@ impl Service {
                 .len(),
             sequencer: self.stats(),
             free_bytes: self.objects().free_bytes()?,
+            inspectors: self.setup().inspector.workers(),
             last_backup,
             last_cleanup,
         })
