@@ -43,7 +43,8 @@ struct ChannelPage {
 
 /// What a channel offered on a UTC day.
 struct Day {
-    day: String,
+    /// Which, as `2026-01-31`.
+    date: String,
     /// As the day began.
     first: Option<Standing>,
     /// As it ended, or now.
@@ -94,7 +95,7 @@ async fn day(site: &Site, visit: &Visit, slug: &Slug, name: &ChannelName, on: &s
     })?;
     let at = |time| site.service.channel_at(&visit.caller, slug, name, time);
     Ok(Some(Day {
-        day: begin.day(),
+        date: begin.day(),
         first: at(begin).await?,
         last: at(begin.plus_millis(DAY - 1)).await?,
     }))

@@ -75,7 +75,8 @@ fn beside(from: &ReleaseDetail, to: &ReleaseDetail) -> Vec<Consequence> {
             words::platform(*platform)
         )));
     }
-    if to.release.published_at < from.release.published_at {
+    let published = from.release.published_at.zip(to.release.published_at);
+    if published.is_some_and(|(before, after)| after < before) {
         told.push(info(format!("{after} is older: it was published before {before}.")));
     }
     for pair in compare(&from.artifacts, &to.artifacts).artifacts {
@@ -236,6 +237,17 @@ mod tests {
                 "{part}: {told:?}"
             );
         }
+        let draft = Release {
+            status: ReleaseStatus::Draft,
+            published_at: None,
+            ..new.release.clone()
+        };
+        let draft = ReleaseDetail {
+            release: draft,
+            ..new.clone()
+        };
+        let told = of(&stable, Some(&old), &draft);
+        assert!(!told.iter().any(|it| it.text.contains("is older")), "{told:?}");
         let first = of(&"beta".parse().unwrap(), None, &new);
         assert_eq!(
             first,

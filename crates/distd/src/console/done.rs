@@ -12,8 +12,8 @@ use crate::state::Site;
 /// What an address says of the form that led to it.
 #[derive(Default, Deserialize)]
 pub(crate) struct Done {
-    #[serde(default)]
-    done: String,
+    #[serde(default, rename = "done")]
+    deed: String,
     #[serde(default)]
     channel: String,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub(crate) fn moved(channel: &ChannelName, revision: u64) -> String {
 impl Done {
     /// What there is to tell on a page of an app.
     pub(crate) async fn note(&self, site: &Site, visit: &Visit, app: &Slug) -> Result<Option<Note>> {
-        let text = match self.done.as_str() {
+        let text = match self.deed.as_str() {
             "moved" => return self.note_of_move(site, visit, app).await,
             "made" => "The app is there. CI can publish to it.",
             "saved" => "The settings are saved.",

@@ -33,6 +33,8 @@ struct MovePage<'a> {
     consequences: Vec<Consequence>,
     /// What to promote to where; empty for a rollback.
     choices: Choices,
+    /// The release that is chosen.
+    release: &'a str,
     problem: &'a Problem,
 }
 
@@ -51,8 +53,12 @@ struct Choices {
 }
 
 impl MovePage<'_> {
+    fn is_chosen(&self, choice: &Release) -> bool {
+        choice.id.as_str() == self.release
+    }
+
     /// Whether the channel points there already.
-    fn is_idle(&self, plan: &PlannedMove) -> bool {
+    fn is_idle(plan: &PlannedMove) -> bool {
         plan.from
             .as_ref()
             .is_some_and(|from| from.release.id == plan.to.release.id)
@@ -155,17 +161,25 @@ async fn promotion(
         (release, _) => Some(release.to_owned()),
     };
     let (Some(channel), Some(release)) = (channel, release) else {
-        let message = "there is nothing to promote: every channel offers the newest release; name another channel";
+        let message = "every channel that is there offers it already; name a channel to promote it to";
         let problem = Problem::of(Refusal::new(ErrorCode::UsageError, message))?;
-        return confirm(visit, slug, Verb::Promote, None, choices, &problem);
+        return visit.page("Promote", Section::Apps, |shell| MovePage {
+            shell,
+            slug,
+            verb: Verb::Promote,
+            plan: None,
+            consequences: Vec::new(),
+            choices,
+            release: &query.release,
+            problem: &problem,
+        });
     };
     let selector = Selector::new(&release, None);
     let plan = site
         .service
         .plan_promotion(&visit.caller, slug, &channel, &selector)
         .await?;
-    let page = confirm(visit, slug, Verb::Promote, Some(&plan), choices, &problem)?;
-    Ok(problem.mark(page))
+    confirm(visit, slug, Verb::Promote, &plan, choices, problem)
 }
 
 /// Points a channel at a release.
@@ -211,8 +225,7 @@ pub(crate) async fn confirm_rollback(
 
 async fn rollback(site: &Site, visit: &Visit, slug: &Slug, name: &ChannelName, problem: Problem) -> Result<Response> {
     let plan = site.service.plan_rollback(&visit.caller, slug, name).await?;
-    let page = confirm(visit, slug, Verb::RollBack, Some(&plan), Choices::default(), &problem)?;
-    Ok(problem.mark(page))
+    confirm(visit, slug, Verb::RollBack, &plan, Choices::default(), problem)
 }
 
 /// Points a channel at what it pointed at before.
@@ -251,22 +264,24 @@ fn confirm(
     visit: &Visit,
     slug: &Slug,
     verb: Verb,
-    plan: Option<&PlannedMove>,
+    plan: &PlannedMove,
     choices: Choices,
-    problem: &Problem,
+    problem: Problem,
 ) -> Result<Response> {
-    let title = match (verb, plan) {
-        (_, None) => "Promote".to_owned(),
-        (Verb::Promote, Some(plan)) => format!("Promote {} to {}", plan.to.release.label(), plan.channel.name),
-        (Verb::RollBack, Some(plan)) => format!("Roll {} back to {}", plan.channel.name, plan.to.release.label()),
+    let (channel, label) = (&plan.channel.name, plan.to.release.label());
+    let title = match verb {
+        Verb::Promote => format!("Promote {label} to {channel}"),
+        Verb::RollBack => format!("Roll {channel} back to {label}"),
     };
-    visit.page(title, Section::Apps, |shell| MovePage {
+    let page = visit.page(title, Section::Apps, |shell| MovePage {
         shell,
         slug,
         verb,
-        plan,
-        consequences: plan.map(consequences::of_move).unwrap_or_default(),
+        plan: Some(plan),
+        consequences: consequences::of_move(plan),
         choices,
-        problem,
-    })
+        release: plan.to.release.id.as_str(),
+        problem: &problem,
+    })?;
+    Ok(problem.mark(page))
 }

@@ -244,8 +244,10 @@ async fn a_link_is_made_for_a_while_and_revoked_once() {
 async fn a_secret_is_in_no_log_and_no_count() {
     let log = tempfile::tempfile().unwrap();
     let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(Arc::new(log.try_clone().unwrap()))
+        .with_ansi(false)
         .finish();
     let site = Site::start().await;
     publish_privately(&site).await;

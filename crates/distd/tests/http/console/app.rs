@@ -161,7 +161,7 @@ async fn an_app_is_made_and_changed_by_its_form() {
     );
     fields[4].1 = "https://testflight.apple.com/join/AbC";
     site.submit(&admin, settings, &fields).await.expect(303);
-    let app = site.admin_get("/api/apps/acme").await.expect(200).json()["app"].clone();
+    let app = site.admin_get("/api/apps/acme").await.expect(200).json();
     for (field, value) in [
         ("display_name", json!("Acme 2")),
         ("owner", json!("the mobile team")),

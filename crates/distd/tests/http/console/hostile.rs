@@ -39,7 +39,7 @@ async fn names_notes_and_metadata_are_text_wherever_they_appear() {
     let draft = draft["release"]["id"].as_str().unwrap();
     let mut pages = vec![("link".to_owned(), made.text())];
     for path in [
-        "".to_owned(),
+        String::new(),
         "?q=%22%3E%3Cscript%3E".to_owned(),
         "/apps/acme".to_owned(),
         "/apps/acme?q=%22%3E%3Cscript%3E&status=&platform=".to_owned(),

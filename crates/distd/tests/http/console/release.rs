@@ -64,26 +64,10 @@ async fn a_release_shows_what_was_found_first_and_where_it_came_from() {
             "0123456789abcdef",
             "<p>Fixes <em>login</em>.</p>",
             " published ",
-            "</a> to <a href=\"/dist/admin/apps/hello/channels/beta\">beta</a>",
+            "</a><bdi> to </bdi><a href=\"/dist/admin/apps/hello/channels/beta\">beta</a>",
         ],
     );
-    site.service.flush().await.unwrap();
     assert_has(&page, &["0 downloads"]);
-}
-
-#[tokio::test]
-async fn only_addresses_of_the_web_are_links_to_a_run() {
-    let site = Site::start().await;
-    let source = json!({"run_url": "javascript:alert(1)"});
-    let id = publish(&site, "1.0.0", &source).await;
-    let viewer = site.person("viewer@example.org", Some(Role::Viewer), &[]).await;
-    let page = site
-        .open(&viewer, &format!("/admin/apps/hello/releases/{id}"))
-        .await
-        .expect(200)
-        .text();
-    assert!(page.contains("<bdi>javascript:alert(1)</bdi>"), "{page}");
-    assert!(!page.contains("href=\"javascript"), "{page}");
 }
 
 #[tokio::test]
