@@ -39,11 +39,11 @@ pub(crate) struct Site {
     pub metrics: Metrics,
     pub uploads: Uploads,
     pub request_ids: RequestIds,
-    pub pages: Pages,
     pub live: Live,
     pub connections: Arc<Connections>,
     /// When the server began.
     pub started: Instant,
+    pub pages: Pages,
     ready: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -72,10 +72,10 @@ impl Site {
             metrics: Metrics::new(service.clone(), Arc::clone(&connections)),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
-            pages: Pages::default(),
             live: Live::default(),
             connections,
             started: Instant::now(),
+            pages: Pages::default(),
             ready: Mutex::new(None),
             service,
         })

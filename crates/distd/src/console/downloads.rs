@@ -150,7 +150,7 @@ pub(crate) async fn all(
 }
 
 /// The downloads of an app, by release.
-#[utoipa::path(get, path = "/admin/apps/{slug}/downloads", tag = "console",
+#[utoipa::path(get, path = "/admin/downloads/{slug}", tag = "console",
     params(("slug" = Slug, Path), ("days" = Option<u32>, Query)),
     responses((status = 200, body = String, content_type = "text/html"), (status = 404)))]
 pub(crate) async fn of_app(

@@ -122,6 +122,22 @@ impl Visit {
         Ok(self.person.user.check_role(Scope::Admin, None)?)
     }
 
+    /// Whether the person may for all apps, or if only for one.
+    pub(crate) fn may_somewhere(&self, scope: Scope) -> bool {
+        web::may_somewhere(&self.person.user, scope)
+    }
+
+    /// Refuses who may for no app at all, before a page offers what they may not.
+    ///
+    /// # Errors
+    /// `auth.role`.
+    pub(crate) fn require_somewhere(&self, scope: Scope) -> Result<()> {
+        if self.may_somewhere(scope) {
+            return Ok(());
+        }
+        Ok(self.person.user.check_role(scope, None)?)
+    }
+
     /// Refuses who may not move the app's channels, before a page offers what they may not.
     ///
     /// # Errors
@@ -141,22 +157,6 @@ impl Visit {
     /// What they may do with an app.
     pub(crate) fn rights(&self, app: &Slug) -> Rights {
         Rights::of(&self.person.user, app)
-    }
-
-    /// Whether the person may for all apps, or if only for one.
-    pub(crate) fn may_somewhere(&self, scope: Scope) -> bool {
-        web::may_somewhere(&self.person.user, scope)
-    }
-
-    /// Refuses who may for no app at all, before a page offers what they may not.
-    ///
-    /// # Errors
-    /// `auth.role`.
-    pub(crate) fn require_somewhere(&self, scope: Scope) -> Result<()> {
-        if self.may_somewhere(scope) {
-            return Ok(());
-        }
-        Ok(self.person.user.check_role(scope, None)?)
     }
 
     /// The page that `fill` makes, as an answer.

@@ -86,11 +86,6 @@ fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(part) * 100 / u128::from(whole.max(1))).unwrap_or(100)
 }
 
-/// So many of something.
-fn counted(number: usize, one: &str) -> String {
-    text::count(number as u64, one)
-}
-
 /// What the store takes.
 #[utoipa::path(get, path = "/admin/storage", tag = "console",
     responses((status = 200, body = String, content_type = "text/html")))]

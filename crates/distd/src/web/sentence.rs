@@ -2,13 +2,10 @@
 
 use askama::Template;
 use askama::filters::HtmlSafe;
-use dist_model::{Digest, Part, sentence};
+use dist_model::{Part, sentence};
 use dist_service::AuditLine;
 
 use super::text;
-
-/// How much of a digest stands in a sentence.
-const DIGITS: usize = 12;
 
 /// A sentence; as text it is the markup.
 #[derive(Template)]
@@ -35,16 +32,10 @@ impl<'a> Sentence<'a> {
 pub(crate) fn plain(line: &AuditLine) -> String {
     let words = sentence(&line.event, &line.about).into_iter().map(|part| match part {
         Part::Bytes(bytes) => text::human_size(bytes),
-        Part::Object(digest) => short(&digest),
+        Part::Object(digest) => text::shortened(&digest.to_string()).to_owned(),
         part => part.to_string(),
     });
     words.collect()
-}
-
-fn short(digest: &Digest) -> String {
-    let mut text = digest.to_string();
-    text.truncate(DIGITS);
-    text
 }
 
 #[cfg(test)]
@@ -101,6 +92,6 @@ mod tests {
             About::default(),
             &json!({"size_bytes": 2048}),
         );
-        assert_eq!(plain(&object), "token:ci uploaded 2.0 KiB, abababababab");
+        assert_eq!(plain(&object), "token:ci uploaded 2.0 KiB, ababababab");
     }
 }

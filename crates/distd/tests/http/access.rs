@@ -51,7 +51,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/admin/audit.jsonl", "ssssssss", "fyyf"),
     ("GET", "/admin/audit.csv", "ssssssss", "fyyf"),
     ("GET", "/admin/downloads", "ssssssss", "yyyy"),
-    ("GET", "/admin/apps/{slug}/downloads", "ssssssss", "yyyf"),
+    ("GET", "/admin/downloads/{slug}", "ssssssss", "yyyf"),
     ("GET", "/admin/storage", "ssssssss", "ffyf"),
     ("GET", "/admin/storage/cleanup", "ssssssss", "ffyf"),
     ("POST", "/admin/storage/cleanup", "ssssssss", "ffyf"),
