@@ -179,6 +179,12 @@ async fn ask_pages(service: &Service, caller: &Caller, acme: &Slug, beta: &Chann
     service.storage(caller).await.unwrap();
     service.retention_plan(caller, acme).await.unwrap();
     service.health(caller).await.unwrap();
+    let mut news = service.news(caller).unwrap();
+    service
+        .create_app(caller, "news".parse().unwrap(), dist_model::AppChanges::default(), None)
+        .await
+        .unwrap();
+    assert_eq!(news.next().await.unwrap().len(), 1);
     service.objects_on_disk(caller).await.unwrap();
     let dry = CleanupOptions {
         dry_run: true,

@@ -122,10 +122,11 @@ impl AuditQuery {
         let areas = areas.into_iter().map(|area| (area.clone(), format!("{area}*")));
         let single = choices.actions.iter();
         let single = single.map(|(action, count)| (action.clone(), format!("{action} ({count})")));
-        let all = areas.chain(single);
-        all.map(|(value, text)| (value == self.action, value, text))
-            .map(|(is_chosen, value, text)| (value, text, is_chosen))
-            .collect()
+        let choice = |(value, text): (String, String)| {
+            let is_chosen = value == self.action;
+            (value, text, is_chosen)
+        };
+        areas.chain(single).map(choice).collect()
     }
 }
 

@@ -43,15 +43,12 @@ async fn a_cleanup_says_what_goes_before_it_does() {
         assert!(plan.contains(part), "{part} in {plan}");
     }
     assert!(!plan.contains("<bdi>1.1.0</bdi>"), "{plan}");
-    assert_eq!(
-        site.admin_get("/api/apps/acme/releases/1.0.0").await.json()["release"]["status"],
-        "published"
-    );
+    let deleted = "release.deleted".to_owned();
+    assert!(!site.actions().await.contains(&deleted), "a plan changes nothing");
     site.submit(&admin, "/admin/storage/cleanup", &[]).await.expect(303);
-    assert_eq!(
-        site.admin_get("/api/apps/acme/releases/1.0.0").await.json()["release"]["status"],
-        "deleted"
-    );
+    assert!(site.actions().await.contains(&deleted));
+    let after = site.open(&admin, "/admin/storage/cleanup").await.expect(200).text();
+    assert!(after.contains("Retention lets go of no release"), "{after}");
 }
 
 #[tokio::test]
