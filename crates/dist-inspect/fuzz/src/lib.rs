@@ -129,7 +129,7 @@ pub const TARGETS: &[Target] = &[
     }),
     parser("partitions", |bytes, _| drop(partitions::places(&bytes))),
     parser("car", |bytes, budget| {
-        drop(parse::car::icon(bytes, &["AppIcon", "App Icon"], budget))
+        drop(parse::car::icon(bytes, &["AppIcon", "App Icon"], budget));
     }),
     parser("ico", |bytes, budget| drop(parse::ico::icon(bytes, budget))),
     parser("icns", |bytes, budget| drop(parse::icns::icon(bytes, budget))),

@@ -66,7 +66,6 @@ pub(crate) async fn confirm_publish(
     Segments((slug, id)): Segments<(Slug, String)>,
     Query(query): Query<PublishQuery>,
 ) -> Result<Response> {
-    visit.require_manager(&slug)?;
     let channel = channel_of(&query.channel)?;
     page(&site, &visit, &slug, &id, channel, Problem::default()).await
 }

@@ -57,11 +57,12 @@ impl MovePage<'_> {
         choice.id.as_str() == self.release
     }
 
-    /// Whether the channel points there already.
-    fn is_idle(plan: &PlannedMove) -> bool {
-        plan.from
-            .as_ref()
-            .is_some_and(|from| from.release.id == plan.to.release.id)
+    /// Whether there is something to confirm: not where the channel points there already.
+    fn is_ready(&self) -> bool {
+        self.plan.is_some_and(|plan| {
+            let from = plan.from.as_ref().map(|from| &from.release.id);
+            from != Some(&plan.to.release.id)
+        })
     }
 }
 
@@ -121,14 +122,6 @@ fn usual_channel(page: &AppPage, release: &str) -> Option<ChannelName> {
     names.min_by_key(|name| name.as_str() != "stable").cloned()
 }
 
-/// The release to promote to a channel where nobody says: the newest that it does not point at.
-fn usual_release(page: &AppPage, channel: &ChannelName) -> Option<String> {
-    let stand = page.channels.iter().find(|stand| stand.channel.name == *channel);
-    let current = stand.and_then(|stand| stand.channel.current_release_id.as_ref());
-    let mut releases = page.releases.items.iter().map(|row| &row.release.id);
-    releases.find(|id| Some(*id) != current).map(ToString::to_string)
-}
-
 /// What promoting a release will change.
 #[utoipa::path(get, path = "/admin/apps/{slug}/promote", tag = "console",
     params(("slug" = Slug, Path), ("release" = Option<String>, Query), ("channel" = Option<String>, Query)),
@@ -151,14 +144,12 @@ async fn promotion(
     problem: Problem,
 ) -> Result<Response> {
     let (choices, page) = Choices::of(site, visit, slug).await?;
+    let newest = choices.releases.first().map(|release| release.id.to_string());
+    let release = Some(query.release.clone()).filter(|release| !release.is_empty());
+    let release = release.or(newest);
     let channel = match query.channel.trim() {
-        "" => usual_channel(&page, &query.release),
+        "" => usual_channel(&page, release.as_deref().unwrap_or_default()),
         name => Some(name.parse()?),
-    };
-    let release = match (query.release.as_str(), &channel) {
-        ("", Some(channel)) => usual_release(&page, channel),
-        ("", None) => None,
-        (release, _) => Some(release.to_owned()),
     };
     let (Some(channel), Some(release)) = (channel, release) else {
         let message = "every channel that is there offers it already; name a channel to promote it to";
@@ -219,7 +210,6 @@ pub(crate) async fn confirm_rollback(
     visit: Visit,
     Segments((slug, name)): Segments<(Slug, ChannelName)>,
 ) -> Result<Response> {
-    visit.require_manager(&slug)?;
     rollback(&site, &visit, &slug, &name, Problem::default()).await
 }
 

@@ -77,7 +77,6 @@ pub(crate) async fn confirm(
     visit: Visit,
     Segments((slug, id)): Segments<(Slug, String)>,
 ) -> Result<Response> {
-    visit.require_manager(&slug)?;
     page(&site, &visit, &slug, &id, Problem::default()).await
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn svg(url: &str) -> String {
     }
     format!(
         "<svg viewBox=\"0 0 {side} {side}\" width=\"160\" height=\"160\" role=\"img\" \
-         aria-label=\"QR code of this page's address\" shape-rendering=\"crispEdges\">\
+         aria-label=\"QR code of the install page's address\" shape-rendering=\"crispEdges\">\
          <path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path stroke=\"#000\" d=\"{path}\"/></svg>"
     )
 }

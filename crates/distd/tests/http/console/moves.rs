@@ -85,6 +85,23 @@ async fn a_promotion_names_what_changes_and_can_be_undone() {
 }
 
 #[tokio::test]
+async fn nothing_is_promoted_to_where_it_stands() {
+    let site = Site::start().await;
+    two_releases(&site).await;
+    let manager = manager(&site).await;
+    let path = "/admin/apps/acme/promote";
+    let page = site
+        .open(&manager, &format!("{path}?channel=beta"))
+        .await
+        .expect(200)
+        .text();
+    assert_has(&page, &["beta offers 1.1.0 already", "<details class=\"fold\" open>"]);
+    assert!(!page.contains("button-primary"), "{page}");
+    let usual = site.open(&manager, path).await.expect(200).text();
+    assert_has(&usual, &["Promote 1.1.0 to stable</button>"]);
+}
+
+#[tokio::test]
 async fn the_first_promotion_to_a_channel_makes_it() {
     let site = Site::start().await;
     let digest = site.upload(&site.admin, "x").await;
