@@ -46,6 +46,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::rights::Rights;
 use crate::error::{ApiError, Refused, Result};
+use crate::extract::text;
 use crate::observe::Facts;
 use crate::session;
 use crate::state::Site;
@@ -235,6 +236,7 @@ pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Re
         is_read: request.method() == Method::GET,
         uri: request.uri().clone(),
         is_fragment: web::wants_fragment(request.headers()),
+        is_for_events: text(request.headers(), header::ACCEPT) == Some("text/event-stream"),
         csrf: site.cookies.csrf(request.headers()),
         facts: request.extensions().get::<Arc<Facts>>().cloned(),
     };
@@ -246,6 +248,10 @@ pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Re
         return response;
     }
     if refused.code.kind() == ErrorKind::Unauthenticated {
+        // What waits for events would take the form for one.
+        if asked.is_for_events {
+            return response;
+        }
         return asked.to_sign_in(&site).unwrap_or(response);
     }
     // Where not even this page can be made, the refusal goes out as it is.
@@ -262,6 +268,7 @@ struct Asked {
     is_read: bool,
     uri: Uri,
     is_fragment: bool,
+    is_for_events: bool,
     csrf: String,
     facts: Option<Arc<Facts>>,
 }
