@@ -169,6 +169,10 @@ async fn ask_pages(service: &Service, caller: &Caller, acme: &Slug, beta: &Chann
         .await
         .unwrap();
     service.channel_page(caller, acme, beta, &paging).await.unwrap();
+    let stable = "stable".parse().unwrap();
+    service.plan_promotion(caller, acme, &stable, &release).await.unwrap();
+    service.plan_rollback(caller, acme, beta).await.unwrap_err();
+    service.plan_yank(caller, acme, &release).await.unwrap();
     service.channel_at(caller, acme, beta, now).await.unwrap();
     service.downloads_by_app(caller, start, now).await.unwrap();
     service.downloads_by_release(caller, acme, start, now).await.unwrap();

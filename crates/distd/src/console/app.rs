@@ -129,3 +129,18 @@ pub(crate) async fn show(
         install,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_keeps_the_filter() {
+        let query = AppQuery {
+            q: "a&b=c".to_owned(),
+            platform: "ios".to_owned(),
+            ..AppQuery::default()
+        };
+        assert_eq!(query.at("n+1"), "q=a%26b%3Dc&status=&platform=ios&cursor=n%2B1");
+    }
+}

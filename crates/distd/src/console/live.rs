@@ -79,7 +79,7 @@ struct Told {
 impl Told {
     fn new(line: &AuditLine, base: &str, reader: &Actor) -> Self {
         let parts = sentence(&line.event, &line.about);
-        let page = parts.iter().filter_map(|part| match part {
+        let mut pages = parts.iter().filter_map(|part| match part {
             Part::Release {
                 app: Some(app),
                 release,
@@ -88,7 +88,7 @@ impl Told {
             _ => None,
         });
         let app = line.about.app.as_ref();
-        let page = page.last().or_else(|| app.map(|app| format!("/apps/{app}")));
+        let page = pages.next_back().or_else(|| app.map(|app| format!("/apps/{app}")));
         Self {
             action: line.event.action.clone(),
             app: app.map(ToString::to_string),

@@ -159,10 +159,10 @@ impl TokenForm {
 }
 
 /// How a token stands, as a chip says it.
-fn standing(token: &Token, now: &Timestamp) -> &'static str {
+fn standing(token: &Token, now: Timestamp) -> &'static str {
     if token.revoked_at.is_some() {
         "revoked"
-    } else if token.expires_at.is_some_and(|at| at <= *now) {
+    } else if token.expires_at.is_some_and(|at| at <= now) {
         "expired"
     } else {
         "active"

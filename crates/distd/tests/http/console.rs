@@ -199,7 +199,10 @@ async fn every_page_has_its_headers() {
         if method != Method::GET || !path.starts_with("/admin") || path == "/admin/live" {
             continue;
         }
-        let path = path.replace("{id}", admin.id.as_str()).replace("{slug}", "acme");
+        let path = path
+            .replace("{id}", admin.id.as_str())
+            .replace("{slug}", "acme")
+            .replace("{name}", "beta");
         for answer in [site.open(&admin, &path).await, site.get(&path).await] {
             if answer.header("content-type").starts_with("text/html") {
                 check_headers(&answer, &path);
