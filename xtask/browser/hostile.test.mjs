@@ -50,17 +50,21 @@ const PAGES = [
 async function fill(site) {
   const source = { commit: SCRIPT, branch: TURNED, run_url: `https://ci.example.org/${SCRIPT}` };
   const file = site.file('x.bin', 'hostile');
-  const artifacts = [{ platform: 'linux', path: file, filename: '<img src=x onerror=alert(4)>.bin', metadata: { flavor: SCRIPT } }];
-  const hostile = { display_name: `${SCRIPT}${TURNED}`, notes: `# ${SCRIPT}\n\n[x](javascript:alert(5)) ${TURNED}\n\n${LONG}`, source, artifacts };
+  const filename = '<img src=x onerror=alert(4)>.bin';
+  const artifacts = [{ platform: 'linux', path: file, filename, metadata: { flavor: SCRIPT } }];
+  const notes = `# ${SCRIPT}\n\n[x](javascript:alert(5)) ${TURNED}\n\n${LONG}`;
+  const hostile = { display_name: `${SCRIPT}${TURNED}`, notes, source, artifacts };
   const first = await site.publish('hostile', '1.0.0', 'alpha', hostile);
   await site.publish('hostile', '1.5.0', 'beta');
-  const second = await site.publish('hostile', `2.0.0-${'9'.repeat(58)}`, 'beta', { notes: '', source: { branch: LONG } });
+  const long = { notes: '', source: { branch: LONG } };
+  const second = await site.publish('hostile', `2.0.0-${'9'.repeat(58)}`, 'beta', long);
   await site.publish('hostile', '2.0.0', 'c'.repeat(63));
   await site.publish('hostile', '3.0.0', 'beta', {}, (...args) => site.dist(...args, '--draft'));
   await site.publish('l'.repeat(63), '1.0.0', 'beta', { display_name: 'w'.repeat(100) });
   await site.dist('link', 'create', '--app', 'hostile', '--channel', 'beta', '--note', SCRIPT);
   await site.dist('token', 'create', '--name', SCRIPT, '--scope', 'publish,promote');
-  await site.person({ email: "o'neil+<b>@example.org", name: '<script>alert(6)</script>', password: 'hostile as well' }, '--role', 'viewer');
+  const person = { email: "o'neil+<b>@example.org", name: '<script>alert(6)</script>', password: 'hostile as well' };
+  await site.person(person, '--role', 'viewer');
   const ids = [first.release.id, second.release.id];
   return [
     ...ids.map((id) => `/admin/apps/hostile/releases/${id}`),
@@ -74,11 +78,10 @@ async function fill(site) {
 
 /** A page's address with everything left out in which pages of one kind differ. */
 function kind(url) {
-  const path = url.pathname
+  return url.pathname
     .replace(/^(\/admin\/(?:apps|downloads)|\/install)\/[^/]+/, '$1/:app')
     .replace(/(\/channels|\/install\/:app)\/[^/]+/, '$1/:channel')
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, ':id');
-  return path;
 }
 
 test('every page stands whatever is written on it', async (story) => {
@@ -103,7 +106,8 @@ test('every page stands whatever is written on it', async (story) => {
     found.push(kind(url));
     assert.equal(await page.locator('script:not([nonce]), [onerror], a[href^="javascript:"]').count(), 0, path);
     assert.doesNotMatch(await page.content(), /[\u202a-\u202e\u2066-\u2069]/, path);
-    await look(page, `every${kind(url).replaceAll(/[/:]+/g, '-')}-${found.length}`).catch((problem) => problems.push(problem.message));
+    const name = `every${kind(url).replaceAll(/[/:]+/g, '-')}-${found.length}`;
+    await look(page, name).catch((problem) => problems.push(problem.message));
     const links = await page.locator('a[href]:not([download])').evaluateAll((all) => all.map((link) => link.href));
     for (const link of links.map((link) => new URL(link))) {
       const isPage = /^\/(admin|install|$)/.test(link.pathname) && !/\.(csv|jsonl)$/.test(link.pathname);
