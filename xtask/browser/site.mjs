@@ -96,6 +96,8 @@ function run(program, args, env = {}, input = '') {
       const code = error ? (error.code ?? error.signal) : 0;
       resolve({ code, answer: JSON.parse(stdout || '{}'), told: stdout + stderr });
     });
+    // It may end without having read what nobody told it to read.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
   });
 }

@@ -31,11 +31,6 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Whose credential it was, as far as it is one of ours.
-    pub(crate) fn recognised(&self) -> Option<&Principal> {
-        self.principal.get()
-    }
-
     /// Notes whose credential it was, for the audit of a refusal.
     pub(crate) fn recognise(&self, principal: Principal) {
         let _ = self.principal.set(principal);

@@ -235,9 +235,7 @@ pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Re
     let asked = Asked {
         is_read: request.method() == Method::GET,
         uri: request.uri().clone(),
-        is_fragment: web::wants_fragment(request.headers()),
-        is_for_events: text(request.headers(), header::ACCEPT) == Some("text/event-stream"),
-        csrf: site.cookies.csrf(request.headers()),
+        headers: request.headers().clone(),
         facts: request.extensions().get::<Arc<Facts>>().cloned(),
     };
     let mut response = next.run(request).await;
@@ -249,13 +247,13 @@ pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Re
     }
     if refused.code.kind() == ErrorKind::Unauthenticated {
         // What waits for events would take the form for one.
-        if asked.is_for_events {
+        if text(&asked.headers, header::ACCEPT) == Some("text/event-stream") {
             return response;
         }
         return asked.to_sign_in(&site).unwrap_or(response);
     }
     // Where not even this page can be made, the refusal goes out as it is.
-    if let Ok(page) = asked.refusal(&site, response.status(), refused) {
+    if let Ok(page) = asked.refusal(&site, response.status(), refused).await {
         let (head, body) = page.into_parts();
         *response.body_mut() = body;
         response.headers_mut().extend(head.headers);
@@ -267,9 +265,7 @@ pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Re
 struct Asked {
     is_read: bool,
     uri: Uri,
-    is_fragment: bool,
-    is_for_events: bool,
-    csrf: String,
+    headers: HeaderMap,
     facts: Option<Arc<Facts>>,
 }
 
@@ -282,7 +278,7 @@ impl Asked {
             format!("?next={}", utf8_percent_encode(wanted.as_str(), NON_ALPHANUMERIC))
         });
         let mut response = see_other(site, &format!("/admin/sign-in{wanted}"))?;
-        if self.is_fragment {
+        if web::wants_fragment(&self.headers) {
             // The browser itself would follow a redirect, and put the form into the middle of a page.
             *response.status_mut() = StatusCode::UNAUTHORIZED;
             if let Some(location) = response.headers_mut().remove(header::LOCATION) {
@@ -292,17 +288,21 @@ impl Asked {
         Ok(response)
     }
 
-    fn refusal(&self, site: &Site, status: StatusCode, refused: &Refused) -> Result<Response> {
+    /// In the frame of who is signed in, even where no handler has asked who that is.
+    async fn refusal(&self, site: &Site, status: StatusCode, refused: &Refused) -> Result<Response> {
         let facts = self.facts.as_ref();
-        let person = match facts.and_then(|facts| facts.recognised()) {
-            Some(Principal::Person(person)) => Some(person),
+        let person = match session::of(&self.headers, site).await {
+            Ok(Some(Principal::Person(person))) => Some(person),
             _ => None,
         };
         let shell = Shell {
-            sections: person.map(|person| Section::of(&person.user)).unwrap_or_default(),
+            sections: person
+                .as_ref()
+                .map(|person| Section::of(&person.user))
+                .unwrap_or_default(),
             signed_in: person.map(|person| person.user.email.to_string()),
-            csrf: self.csrf.clone(),
-            is_fragment: self.is_fragment,
+            csrf: site.cookies.csrf(&self.headers),
+            is_fragment: web::wants_fragment(&self.headers),
             ..shell(site, status.canonical_reason().unwrap_or("Not done"))
         };
         answer(shell, Referrer::SameOrigin, |shell| RefusalPage {

@@ -61,7 +61,7 @@ impl Referrer {
 /// A page as an answer, which may load nothing but this site's pictures and what carries the nonce,
 /// send forms nowhere else, and stand in nobody's frame.
 pub(crate) fn page(page: &impl Template, nonce: &Nonce, referrer: Referrer) -> Result<Response> {
-    let text = page.render().map_err(ApiError::internal)?;
+    let text = in_reading_order(page.render().map_err(ApiError::internal)?);
     let policy = format!(
         "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src 'self' data:; \
          connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -73,6 +73,17 @@ pub(crate) fn page(page: &impl Template, nonce: &Nonce, referrer: Referrer) -> R
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static(referrer.as_str()));
     headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
+}
+
+/// Leaves out the characters that turn text around. A name that opens an isolate and leaves it open
+/// undoes the `<bdi>` that it stands in, and reorders what is beside it (UAX #9, rule X6a).
+fn in_reading_order(text: String) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.contains(turns) {
+        text.replace(turns, "")
+    } else {
+        text
+    }
 }
 
 /// True where htmx asks for what goes inside a page that is there already. When it walks back in
@@ -235,6 +246,12 @@ mod tests {
         assert_eq!(person(None, Some("manager")), [Apps, Downloads, Audit, Tokens]);
         assert_eq!(person(Some("viewer"), Some("admin")), [Apps, Downloads, Audit, Tokens]);
         assert_eq!(person(Some("admin"), None), Section::ALL);
+    }
+
+    #[test]
+    fn names_turn_nothing_around() {
+        let shown = in_reading_order("<bdi>\u{202e}gnp.exe \u{2066}</bdi> beside \u{5d0}\u{200f}".to_owned());
+        assert_eq!(shown, "<bdi>gnp.exe </bdi> beside \u{5d0}\u{200f}");
     }
 
     #[test]
