@@ -189,3 +189,12 @@ test('promoting and rolling back without script', async () => {
   await page.getByRole('main').getByRole('link', { name: 'plain' }).first().waitFor();
   await page.context().close();
 });
+
+test('on a phone the navigation shows where one is', async () => {
+  const { browser, site } = it;
+  const page = await browser.beside(site, admin, { viewport: { width: 390, height: 800 } });
+  await page.goto('/admin/health');
+  const current = await page.locator('.nav [aria-current]').boundingBox();
+  assert.ok(current.x >= 0 && current.x + current.width <= 390, `it is at ${current.x}`);
+  await page.context().close();
+});

@@ -6,6 +6,9 @@ const isTyping = (target) => target.closest("input, textarea, select, [contented
 
 document.documentElement.classList.add("js");
 
+// On a phone the navigation is a row that scrolls.
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 // Times. The server's clock counts, in the words of web/text.rs.
 const ahead = Date.parse(document.body.dataset.now) - Date.now();
 const MINUTE = 60e3, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
