@@ -28,6 +28,7 @@ pub mod decide;
 mod digest;
 mod error;
 mod event;
+pub mod events;
 mod ids;
 mod link;
 mod names;
@@ -48,7 +49,7 @@ pub use channel::{Channel, ChannelChanges, ChannelMove, ChannelPolicy, MoveCause
 pub use compare::{ArtifactComparison, Comparison, FactChange, ListChange, compare};
 pub use digest::Digest;
 pub use error::{ErrorCode, ErrorKind, Refusal};
-pub use event::{AuditTarget, Event, events};
+pub use event::{AuditTarget, Event};
 pub use ids::{AppId, ArtifactId, LinkId, ReleaseId, SessionId, TokenId, UserId, new_id};
 pub use link::InstallLink;
 pub use names::{Build, ChannelName, Email, FileName, Slug, Version};
