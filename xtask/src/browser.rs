@@ -55,8 +55,13 @@ fn tell(binaries: &Binaries, corpus: &Corpus, wanted: &[String], screenshots: Op
     stories.sort();
     let [dist, distd] = binaries.paths();
     let mut node = shell::command("node");
-    node.args(["--test", "--test-concurrency=2", "--test-timeout=120000", "--test-reporter=spec"])
-        .args(stories);
+    node.args([
+        "--test",
+        "--test-concurrency=2",
+        "--test-timeout=120000",
+        "--test-reporter=spec",
+    ])
+    .args(stories);
     node.env("DIST", dist).env("DISTD", distd).env("NODE_MODULES", modules);
     if let Corpus::At(fixtures) | Corpus::Required(fixtures) = corpus {
         node.env("FIXTURES", fixtures);
