@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{Origin, PLATFORMS, Platform, VERSION, sbom};
+use super::{Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
@@ -51,7 +51,7 @@ pub fn fresh_folder(path: &Path) -> Result<PathBuf> {
 
 /// Makes `NAME.tar.gz` of a folder `NAME`, which does not stay.
 fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()> {
-    let program = platform.build()?;
+    let program = platform.build(Effort::Final)?;
     let content = fresh_folder(&folder.join(name))?;
     install_programs(&program, &content)?;
     for file in ["LICENSE", "README.md"] {
