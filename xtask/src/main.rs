@@ -10,16 +10,19 @@ mod browser;
 mod corpus;
 mod crash;
 mod demo;
+mod deployment;
 mod durability;
 mod edges;
 mod faults;
 mod fuzz;
 mod http;
+mod image;
 mod mutate;
 mod outside;
 mod reference;
 mod server;
 mod shell;
+mod ship;
 mod test;
 mod tools;
 mod tus;
@@ -54,6 +57,12 @@ enum Task {
     Outside,
     /// Upload with public tus clients
     Tus,
+    /// Build the container images, and with --check run and use one
+    Image(image::Args),
+    /// Give the settings in deploy/ to the programs that they are for
+    Deployment,
+    /// Build the files of a release: archives, bills of materials, checksums
+    Package(ship::package::Args),
     /// Kill the server at random moments and check what it acknowledged
     Crash(crash::Args),
     /// Check the order of syncs, renames, commits and answers in a system call trace
@@ -83,6 +92,9 @@ fn main() -> ExitCode {
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
         Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),
+        Task::Deployment => Binaries::build(Profile::Debug).and_then(|built| deployment::run(&built)),
+        Task::Image(args) => image::run(&args),
+        Task::Package(args) => ship::package::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::BenchPublish(args) => bench::run_publish(&args),
     };

@@ -2,12 +2,13 @@
 //!
 //! On Debian and its kin, as root, what is missing is installed and said; elsewhere it is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
+use crate::ship::Platform;
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
 
@@ -26,6 +27,26 @@ const NEEDS: &[Need] = &[
     ("python3 -c 'import ensurepip, venv'", "python3-venv"),
     ("command -v node", "nodejs"),
     ("command -v npm", "npm"),
+];
+
+/// What builds images and runs them. Podman's own recommendations leave out what runs without systemd.
+const CONTAINERS: &[Need] = &[
+    ("command -v podman", "podman"),
+    ("command -v buildah", "buildah"),
+    ("command -v runc", "runc"),
+    ("ls /usr/lib/podman/netavark", "netavark"),
+    ("ls /usr/lib/podman/aardvark-dns", "aardvark-dns"),
+    ("command -v iptables", "iptables"),
+    ("ls /etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+];
+
+/// What the settings in `deploy/` are for, and what asks through a proxy.
+const DEPLOYMENT: &[Need] = &[
+    ("command -v systemd-analyze", "systemd"),
+    ("command -v caddy", "caddy"),
+    ("command -v nginx", "nginx-light"),
+    ("command -v openssl", "openssl"),
+    ("command -v curl", "curl"),
 ];
 
 /// What looks at the pages.
@@ -93,6 +114,40 @@ pub fn ensure_peers() -> Result<()> {
 /// Makes sure that what artifacts are held against is there.
 pub fn ensure_oracles() -> Result<()> {
     ensure(ORACLES)
+}
+
+/// Makes sure that images can be built, and be run as far as the machine lets them.
+pub fn ensure_containers() -> Result<()> {
+    ensure(CONTAINERS)
+}
+
+/// Makes sure that what the settings in `deploy/` are for is there.
+pub fn ensure_deployment() -> Result<()> {
+    ensure(DEPLOYMENT)
+}
+
+/// Makes sure that static programs can be built for a platform, and be run.
+pub fn ensure_static_builds(platform: &Platform) -> Result<()> {
+    ensure(match platform.arch {
+        "aarch64" => &[
+            ("command -v aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+            ("ls /usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross"),
+            ("command -v qemu-aarch64-static", "qemu-user-static"),
+        ],
+        _ => &[
+            ("command -v x86_64-linux-gnu-gcc", "gcc"),
+            ("ls /usr/lib/*/libc.a", "libc6-dev"),
+        ],
+    })?;
+    let libraries = shell::read(shell::command("rustc").args(["--print=target-libdir", "--target", platform.target]))?;
+    if !Path::new(libraries.trim()).exists() {
+        println!("installing Rust's standard library for {}", platform.target);
+        shell::run(
+            shell::command("rustup").args(["target", "add", platform.target]),
+            INSTALL_LIMIT,
+        )?;
+    }
+    Ok(())
 }
 
 fn ensure(needs: &[Need]) -> Result<()> {

@@ -18,6 +18,7 @@ mod commands;
 mod manifest;
 mod printer;
 mod read_back;
+mod report;
 mod session;
 mod settings;
 mod target;

@@ -15,6 +15,7 @@ mod limits;
 mod links;
 mod oidc;
 mod people;
+mod probe;
 mod protocol;
 mod releases;
 mod shell;
