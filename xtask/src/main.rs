@@ -10,6 +10,7 @@ mod browser;
 mod corpus;
 mod crash;
 mod demo;
+mod docs;
 mod durability;
 mod edges;
 mod faults;
@@ -42,6 +43,8 @@ enum Task {
     Edges,
     /// Write docs/reference from the code
     Reference(reference::Args),
+    /// Build the book, check its links and run its commands
+    Docs(docs::Args),
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
     /// Fuzz every artifact format, from real files
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Reference(args) => reference::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
+        Task::Docs(args) => Binaries::build(Profile::Debug).and_then(|built| docs::run(&built, &args)),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
