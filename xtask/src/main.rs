@@ -18,6 +18,7 @@ mod fuzz;
 mod http;
 mod mutate;
 mod outside;
+mod readme;
 mod reference;
 mod server;
 mod shell;
@@ -45,6 +46,8 @@ enum Task {
     Reference(reference::Args),
     /// Build the book, check its links and run its commands
     Docs(docs::Args),
+    /// Follow the README on an empty Debian
+    Readme,
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
     /// Fuzz every artifact format, from real files
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
         Task::Docs(args) => Binaries::build(Profile::Debug).and_then(|built| docs::run(&built, &args)),
+        Task::Readme => readme::run(),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),

@@ -100,6 +100,11 @@ pub fn ensure_sessions() -> Result<()> {
     ensure(SESSIONS)
 }
 
+/// Makes sure that an empty Debian can be made.
+pub fn ensure_debootstrap() -> Result<()> {
+    ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
+}
+
 /// Makes sure that the peers of the benchmarks are there.
 pub fn ensure_peers() -> Result<()> {
     ensure(PEERS)
