@@ -74,8 +74,13 @@ fn run_commands(binaries: &Binaries, pages: &[Page], wanted: &[String]) -> Resul
     tools::ensure_sessions()?;
     let is_wanted =
         |path: &PathBuf| wanted.is_empty() || wanted.iter().any(|part| path.to_string_lossy().contains(part));
+    let pages: Vec<&Page> = pages
+        .iter()
+        .filter(|page| page.is_for_users() && is_wanted(&page.path))
+        .collect();
+    ensure!(!pages.is_empty(), "no page for users has such a path");
     let (mut failed, mut ran) = (Vec::new(), 0);
-    for page in pages.iter().filter(|page| page.is_for_users() && is_wanted(&page.path)) {
+    for page in pages {
         let told = session::check_spelling(binaries, page).and_then(|()| session::run(binaries, page));
         let count = page.blocks.iter().filter(|block| block.kind == Kind::Run).count();
         match told {
