@@ -11,6 +11,7 @@ mod corpus;
 mod crash;
 mod demo;
 mod deployment;
+mod docs;
 mod durability;
 mod edges;
 mod faults;
@@ -19,6 +20,7 @@ mod http;
 mod image;
 mod mutate;
 mod outside;
+mod readme;
 mod reference;
 mod server;
 mod shell;
@@ -45,6 +47,10 @@ enum Task {
     Edges,
     /// Write docs/reference from the code
     Reference(reference::Args),
+    /// Build the book, check its links and run its commands
+    Docs(docs::Args),
+    /// Follow the README on an empty Debian
+    Readme,
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
     /// Fuzz every artifact format, from real files
@@ -85,6 +91,8 @@ fn main() -> ExitCode {
         Task::Reference(args) => reference::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
+        Task::Docs(args) => Binaries::build(Profile::Debug).and_then(|built| docs::run(&built, &args)),
+        Task::Readme => readme::run(),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),

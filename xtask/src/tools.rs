@@ -49,6 +49,15 @@ const DEPLOYMENT: &[Need] = &[
     ("command -v curl", "curl"),
 ];
 
+/// What somebody has at hand who follows the documentation.
+const SESSIONS: &[Need] = &[
+    ("command -v cc", "gcc"),
+    ("command -v curl", "curl"),
+    ("command -v ip", "iproute2"),
+    ("command -v sqlite3", "sqlite3"),
+    ("command -v unshare", "util-linux"),
+];
+
 /// What looks at the pages.
 const BROWSER: &[Need] = &[
     ("command -v chromium", "chromium"),
@@ -98,12 +107,23 @@ pub fn ensure_all() -> Result<()> {
         ensure_cargo_tool(crate_name, subcommand)?;
     }
     typos()?;
+    mdbook()?;
     Ok(())
 }
 
 /// Makes sure that a browser is there, and letters for it to draw.
 pub fn ensure_browser() -> Result<()> {
     ensure(BROWSER)
+}
+
+/// Makes sure that the commands of the documentation can be run.
+pub fn ensure_sessions() -> Result<()> {
+    ensure(SESSIONS)
+}
+
+/// Makes sure that an empty Debian can be made.
+pub fn ensure_debootstrap() -> Result<()> {
+    ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
 }
 
 /// Makes sure that the peers of the benchmarks are there.
@@ -193,6 +213,27 @@ fn ensure_cargo_tool(crate_name: &str, subcommand: &str) -> Result<()> {
     // Unoptimised it is built in a third of the time and still fast enough.
     let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", crate_name]);
     shell::run(&mut install, INSTALL_LIMIT).with_context(|| format!("{crate_name} is needed and cannot be installed"))
+}
+
+/// What makes a book of the documentation, without its own server.
+pub fn mdbook() -> Result<PathBuf> {
+    const VERSION: &str = "0.5.4";
+    let folder = shell::scratch().join("mdbook");
+    let program = folder.join("bin/mdbook");
+    let there = shell::read(shell::command(&program).arg("--version")).unwrap_or_default();
+    if there.trim() != format!("mdbook v{VERSION}") {
+        println!("installing mdbook {VERSION} with cargo");
+        let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", "mdbook"]);
+        install.args([
+            "--version",
+            VERSION,
+            "--no-default-features",
+            "--features=search",
+            "--root",
+        ]);
+        shell::run(install.arg(&folder), INSTALL_LIMIT)?;
+    }
+    Ok(program)
 }
 
 /// The spelling checker, from its Python package, which is a prebuilt program.
