@@ -4,8 +4,6 @@
 mod json;
 mod parse;
 
-pub use parse::nearest;
-
 use dist_model::{Build, ChannelName, Digest, FileName, Platform, Refusal, Slug, Source, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
