@@ -125,6 +125,7 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
             StoreCommand::Verify => store::verify(session).await,
             StoreCommand::Backup(args) => store::backup(args, session).await,
             StoreCommand::Restore(args) => store::restore(&args, session),
+            StoreCommand::Upgrade => store::upgrade(session),
             StoreCommand::Rebuild => store::rebuild(session).await,
         },
         StateCommand::Config(on) => match on.command {

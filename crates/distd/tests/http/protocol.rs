@@ -43,7 +43,13 @@ async fn health() {
         "distd_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1",
         "distd_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
         "distd_connections ",
-        "distd_sequencer_commands_total ",
+        "distd_ready 1",
+        "distd_refusals_total{code=\"route.not_found\"} 1",
+        "distd_store_events ",
+        "distd_sequencer_batch_commands_bucket{le=\"1024.0\"} ",
+        "distd_backup_last_success_timestamp_seconds 0.0",
+        "distd_build_info{version=\"",
+        "\nprocess_resident_memory_bytes ",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
