@@ -15,6 +15,7 @@ mod edges;
 mod faults;
 mod fuzz;
 mod http;
+mod monitoring;
 mod mutate;
 mod outside;
 mod reference;
@@ -54,6 +55,8 @@ enum Task {
     Outside,
     /// Upload with public tus clients
     Tus,
+    /// Check metrics and alerts with Prometheus's own tool
+    Monitoring,
     /// Kill the server at random moments and check what it acknowledged
     Crash(crash::Args),
     /// Check the order of syncs, renames, commits and answers in a system call trace
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
+        Task::Monitoring => Binaries::build(Profile::Debug).and_then(|built| monitoring::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
         Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),
