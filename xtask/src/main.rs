@@ -18,6 +18,7 @@ mod faults;
 mod fuzz;
 mod http;
 mod image;
+mod monitoring;
 mod mutate;
 mod outside;
 mod readme;
@@ -69,6 +70,8 @@ enum Task {
     Deployment,
     /// Build the files of a release: archives, bills of materials, checksums
     Package(ship::package::Args),
+    /// Check metrics and alerts with Prometheus's own tool
+    Monitoring,
     /// Kill the server at random moments and check what it acknowledged
     Crash(crash::Args),
     /// Check the order of syncs, renames, commits and answers in a system call trace
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
+        Task::Monitoring => Binaries::build(Profile::Debug).and_then(|built| monitoring::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
         Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),

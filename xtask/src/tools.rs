@@ -236,6 +236,25 @@ pub fn mdbook() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The checker of Prometheus's rules and metrics. Its Debian package is only unpacked: installed it
+/// would begin to watch this machine.
+pub fn promtool() -> Result<PathBuf> {
+    if holds("command -v promtool") {
+        return Ok("promtool".into());
+    }
+    let folder = shell::scratch().join("prometheus");
+    let promtool = folder.join("usr/bin/promtool");
+    if !promtool.exists() {
+        println!("unpacking Debian's package prometheus");
+        std::fs::create_dir_all(&folder)?;
+        let script = "apt-get -qq update || true; apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        let mut unpack = shell::command("sh");
+        shell::run(unpack.args(["-c", script]).current_dir(&folder), INSTALL_LIMIT)
+            .context("promtool is needed: put it on the PATH, or run this on Debian")?;
+    }
+    Ok(promtool)
+}
+
 /// The spelling checker, from its Python package, which is a prebuilt program.
 pub fn typos() -> Result<PathBuf> {
     python_packages(&["typos==1.52.0"])?;

@@ -93,7 +93,11 @@ async fn a_store_of_the_first_version_is_brought_forward() {
     assert_eq!(world.actions().await.last().unwrap(), "store.upgraded");
     // It goes on as a store of this version does.
     world.publish("2.0.0", Some("beta"), "four").await.unwrap();
-    assert!(!Service::upgrade(&local(), world.folder.path(), &setup).unwrap().upgraded);
+    assert!(
+        !Service::upgrade(&local(), world.folder.path(), &setup)
+            .unwrap()
+            .upgraded
+    );
     assert_eq!(fs::read_dir(world.folder.path().join("backups")).unwrap().count(), 1);
 }
 
@@ -104,11 +108,7 @@ async fn the_copy_from_before_an_upgrade_is_a_store_of_the_older_version() {
     let report = Service::upgrade(&local(), data, &setup).unwrap();
     world.pass(1);
     // Back to the older version, and forward again.
-    fs::copy(
-        Path::new(&report.backup.unwrap()).join("dist.db"),
-        data.join("dist.db"),
-    )
-    .unwrap();
+    fs::copy(Path::new(&report.backup.unwrap()).join("dist.db"), data.join("dist.db")).unwrap();
     assert_eq!(projections(&data.join("dist.db")), "audit@1 entities@1");
     assert!(Service::upgrade(&local(), data, &setup).unwrap().upgraded);
     assert!(World::in_folder(folder).service.verify(&local()).await.unwrap().ok);

@@ -70,7 +70,11 @@ impl Metrics {
             latencies.clone(),
         );
         let refusals = Family::<CodeLabels, Counter>::default();
-        registry.register("refusals", "Requests refused, by the code of the refusal", refusals.clone());
+        registry.register(
+            "refusals",
+            "Requests refused, by the code of the refusal",
+            refusals.clone(),
+        );
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use dist_model::decide::Defaults;
 use dist_model::ErrorCode;
+use dist_model::decide::Defaults;
 use dist_service::{Caller, OpenMode, Principal, Service, Setup};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

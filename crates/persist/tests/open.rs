@@ -161,11 +161,7 @@ fn a_take_over_leaves_a_copy_of_what_was_and_a_note_in_the_log() {
     let with = |backup: &Path| Options {
         adoption: Adoption {
             backup: Some(backup.to_owned()),
-            appends: vec![Append::new(
-                common::stream("b"),
-                ExpectedRevision::Any,
-                vec![amount(7)],
-            )],
+            appends: vec![Append::new(common::stream("b"), ExpectedRevision::Any, vec![amount(7)])],
         },
         ..with_newer_totals()
     };

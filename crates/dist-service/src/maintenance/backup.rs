@@ -90,9 +90,9 @@ impl Service {
         };
         let earlier = earlier_backup(folder).map(|backup| backup.join("objects"));
         for digest in digests? {
-            let shared = earlier.as_ref().map_or(Ok(None), |earlier| {
-                self.share_object(&digest, earlier, &objects_folder)
-            })?;
+            let shared = earlier
+                .as_ref()
+                .map_or(Ok(None), |earlier| self.share_object(&digest, earlier, &objects_folder))?;
             if let Some(size) = shared {
                 report.bytes += size;
             } else {

@@ -155,16 +155,8 @@ impl Figures<'_> {
 
     fn inspection(&mut self, health: &Health) {
         let Some(workers) = &health.inspectors else { return };
-        self.gauge(
-            "inspectors_busy",
-            "Processes that inspect a file",
-            workers.busy as u64,
-        );
-        self.gauge(
-            "inspectors_idle",
-            "Processes that wait for a file",
-            workers.idle as u64,
-        );
+        self.gauge("inspectors_busy", "Processes that inspect a file", workers.busy as u64);
+        self.gauge("inspectors_idle", "Processes that wait for a file", workers.idle as u64);
         self.counter("inspectors_started", "Processes started to inspect", workers.started);
         self.counter("inspectors_died", "Processes that died over a file", workers.died);
         self.counter(
@@ -201,7 +193,10 @@ impl Batches {
         buckets.push((f64::INFINITY, 0));
         // Another batch may have come between two of the figures.
         let batches = stats.batch_sizes.iter().sum();
-        #[expect(clippy::cast_precision_loss, reason = "a sum is a float in the format, and exact up to 2^53")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a sum is a float in the format, and exact up to 2^53"
+        )]
         let commands = stats.commands as f64;
         Self {
             batches,

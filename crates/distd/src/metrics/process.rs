@@ -34,11 +34,7 @@ pub(super) fn register(registry: &mut Registry) {
         );
     }
     if let Some(most) = getrlimit(Resource::Nofile).current {
-        registry.register(
-            "process_max_fds",
-            "Descriptors that may be open",
-            ConstGauge::new(most),
-        );
+        registry.register("process_max_fds", "Descriptors that may be open", ConstGauge::new(most));
     }
 }
 

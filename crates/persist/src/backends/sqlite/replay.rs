@@ -15,10 +15,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Adoption, SqlStore};
 use super::connection::{Location, Session, run};
 use super::open::with_suffix;
 use super::sequencer::Writer;
+use super::{Adoption, SqlStore};
 use crate::backends::tables;
 use crate::{
     After, Append, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,

@@ -19,8 +19,8 @@ use super::open::{SCHEMA_VERSION, user_version};
 use crate::backends::tables::{self, Stored};
 use crate::stage::{Staged, Staging, stage};
 use crate::{
-    Append, Clock, Commit, Commits, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, InvalidInput, Outcome,
-    Position, Receipt, SqlError, SqlTx, SubmitError,
+    Append, Clock, Commit, Commits, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, InvalidInput,
+    Outcome, Position, Receipt, SqlError, SqlTx, SubmitError,
 };
 
 /// How many commands one transaction takes, so that its first one does not wait for ever.
