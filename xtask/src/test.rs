@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::corpus::{self, Corpus, Fixtures};
 use crate::server::{Binaries, Profile};
-use crate::{browser, crash, durability, edges, faults, mutate, shell, tools, tus};
+use crate::{browser, ci, crash, durability, edges, faults, mutate, shell, tools, tus};
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -136,6 +136,7 @@ fn run_programs(steps: &mut Steps, corpus: &Corpus) {
     };
     program(steps, "order of syncs, commits and answers", &durability::run);
     program(steps, "public tus clients", &tus::run);
+    program(steps, "CI integrations and install script", &ci::run);
     program(steps, "faults", &faults::run_all);
     program(steps, "crashes", &crash::run_short);
     program(steps, "pages in a browser", &|built| browser::run_all(built, corpus));

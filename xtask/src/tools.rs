@@ -37,6 +37,16 @@ const BROWSER: &[Need] = &[
     ),
 ];
 
+/// What the CI integrations and the install script run with, and what reads them first.
+const CI: &[Need] = &[
+    ("command -v busybox", "busybox"),
+    ("command -v curl", "curl"),
+    ("command -v ruby", "ruby"),
+    ("command -v shellcheck", "shellcheck"),
+    ("command -v strip", "binutils"),
+    ("command -v wget", "wget"),
+];
+
 /// What the performance bar's script runs beside ours.
 const PEERS: &[Need] = &[
     ("command -v docker-registry", "docker-registry"),
@@ -83,6 +93,11 @@ pub fn ensure_all() -> Result<()> {
 /// Makes sure that a browser is there, and letters for it to draw.
 pub fn ensure_browser() -> Result<()> {
     ensure(BROWSER)
+}
+
+/// Makes sure that the CI integrations can be run.
+pub fn ensure_ci() -> Result<()> {
+    ensure(CI)
 }
 
 /// Makes sure that the peers of the benchmarks are there.
