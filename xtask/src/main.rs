@@ -7,6 +7,7 @@
 
 mod bench;
 mod browser;
+mod ci;
 mod corpus;
 mod crash;
 mod demo;
@@ -58,6 +59,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
+    /// Run the CI integrations and the install script as their CI systems do
+    Ci,
     /// Use the pages in a real browser
     Browser(browser::Args),
     /// Compare what we say of artifacts from package registries with what other tools say
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Task::Readme => readme::run(),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
+        Task::Ci => Binaries::build(Profile::Debug).and_then(|built| ci::run(&built)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
         Task::Monitoring => Binaries::build(Profile::Debug).and_then(|built| monitoring::run(&built)),

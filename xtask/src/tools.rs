@@ -67,6 +67,16 @@ const BROWSER: &[Need] = &[
     ),
 ];
 
+/// What the CI integrations and the install script run with, and what reads them first.
+const CI: &[Need] = &[
+    ("command -v busybox", "busybox"),
+    ("command -v curl", "curl"),
+    ("command -v ruby", "ruby"),
+    ("command -v shellcheck", "shellcheck"),
+    ("command -v strip", "binutils"),
+    ("command -v wget", "wget"),
+];
+
 /// What the performance bar's script runs beside ours.
 const PEERS: &[Need] = &[
     ("command -v docker-registry", "docker-registry"),
@@ -124,6 +134,11 @@ pub fn ensure_sessions() -> Result<()> {
 /// Makes sure that an empty Debian can be made.
 pub fn ensure_debootstrap() -> Result<()> {
     ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
+}
+
+/// Makes sure that the CI integrations can be run.
+pub fn ensure_ci() -> Result<()> {
+    ensure(CI)
 }
 
 /// Makes sure that the peers of the benchmarks are there.
