@@ -40,7 +40,7 @@ enum Task {
     Test(test::Args),
     /// Check which of our crates know which
     Edges,
-    /// Write docs/reference from the code
+    /// Write docs/reference and deploy/distd.toml from the code
     Reference(reference::Args),
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),

@@ -26,6 +26,10 @@ const NEEDS: &[Need] = &[
     ("python3 -c 'import ensurepip, venv'", "python3-venv"),
     ("command -v node", "nodejs"),
     ("command -v npm", "npm"),
+    // They read the completions and the manual.
+    ("command -v zsh", "zsh"),
+    ("command -v fish", "fish"),
+    ("command -v groff", "groff-base"),
 ];
 
 /// What looks at the pages.

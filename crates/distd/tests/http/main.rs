@@ -17,6 +17,7 @@ mod oidc;
 mod people;
 mod protocol;
 mod releases;
+mod settings;
 mod shell;
 mod shutdown;
 mod snapshots;
