@@ -58,6 +58,7 @@ const SESSIONS: &[Need] = &[
     ("command -v cc", "gcc"),
     ("command -v curl", "curl"),
     ("command -v ip", "iproute2"),
+    ("command -v python3", "python3"),
     ("command -v sqlite3", "sqlite3"),
     ("command -v unshare", "util-linux"),
 ];
