@@ -7,18 +7,22 @@
 
 mod bench;
 mod browser;
+mod ci;
 mod corpus;
 mod crash;
 mod demo;
 mod deployment;
+mod docs;
 mod durability;
 mod edges;
 mod faults;
 mod fuzz;
 mod http;
 mod image;
+mod monitoring;
 mod mutate;
 mod outside;
+mod readme;
 mod reference;
 mod server;
 mod shell;
@@ -43,14 +47,20 @@ enum Task {
     Test(test::Args),
     /// Check which of our crates know which
     Edges,
-    /// Write docs/reference from the code
+    /// Write docs/reference and deploy/distd.toml from the code
     Reference(reference::Args),
+    /// Build the book, check its links and run its commands
+    Docs(docs::Args),
+    /// Follow the README on an empty Debian
+    Readme,
     /// Publish real artifacts and download them again
     Corpus(corpus::Fixtures),
     /// Fuzz every artifact format, from real files
     Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
+    /// Run the CI integrations and the install script as their CI systems do
+    Ci,
     /// Use the pages in a real browser
     Browser(browser::Args),
     /// Compare what we say of artifacts from package registries with what other tools say
@@ -63,6 +73,8 @@ enum Task {
     Deployment,
     /// Build the files of a release: archives, bills of materials, checksums
     Package(ship::package::Args),
+    /// Check metrics and alerts with Prometheus's own tool
+    Monitoring,
     /// Kill the server at random moments and check what it acknowledged
     Crash(crash::Args),
     /// Check the order of syncs, renames, commits and answers in a system call trace
@@ -85,10 +97,14 @@ fn main() -> ExitCode {
         Task::Reference(args) => reference::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Mutate(args) => mutate::run(&args),
+        Task::Docs(args) => Binaries::build(Profile::Debug).and_then(|built| docs::run(&built, &args)),
+        Task::Readme => readme::run(),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
+        Task::Ci => Binaries::build(Profile::Debug).and_then(|built| ci::run(&built)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
+        Task::Monitoring => Binaries::build(Profile::Debug).and_then(|built| monitoring::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
         Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),

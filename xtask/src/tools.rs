@@ -27,6 +27,10 @@ const NEEDS: &[Need] = &[
     ("python3 -c 'import ensurepip, venv'", "python3-venv"),
     ("command -v node", "nodejs"),
     ("command -v npm", "npm"),
+    // They read the completions and the manual.
+    ("command -v zsh", "zsh"),
+    ("command -v fish", "fish"),
+    ("command -v groff", "groff-base"),
 ];
 
 /// What builds images and runs them. Podman's own recommendations leave out what runs without systemd.
@@ -49,6 +53,16 @@ const DEPLOYMENT: &[Need] = &[
     ("command -v curl", "curl"),
 ];
 
+/// What somebody has at hand who follows the documentation.
+const SESSIONS: &[Need] = &[
+    ("command -v cc", "gcc"),
+    ("command -v curl", "curl"),
+    ("command -v ip", "iproute2"),
+    ("command -v python3", "python3"),
+    ("command -v sqlite3", "sqlite3"),
+    ("command -v unshare", "util-linux"),
+];
+
 /// What looks at the pages.
 const BROWSER: &[Need] = &[
     ("command -v chromium", "chromium"),
@@ -56,6 +70,16 @@ const BROWSER: &[Need] = &[
         "ls /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
         "fonts-dejavu-core",
     ),
+];
+
+/// What the CI integrations and the install script run with, and what reads them first.
+const CI: &[Need] = &[
+    ("command -v busybox", "busybox"),
+    ("command -v curl", "curl"),
+    ("command -v ruby", "ruby"),
+    ("command -v shellcheck", "shellcheck"),
+    ("command -v strip", "binutils"),
+    ("command -v wget", "wget"),
 ];
 
 /// What the performance bar's script runs beside ours.
@@ -98,12 +122,28 @@ pub fn ensure_all() -> Result<()> {
         ensure_cargo_tool(crate_name, subcommand)?;
     }
     typos()?;
+    mdbook()?;
     Ok(())
 }
 
 /// Makes sure that a browser is there, and letters for it to draw.
 pub fn ensure_browser() -> Result<()> {
     ensure(BROWSER)
+}
+
+/// Makes sure that the commands of the documentation can be run.
+pub fn ensure_sessions() -> Result<()> {
+    ensure(SESSIONS)
+}
+
+/// Makes sure that an empty Debian can be made.
+pub fn ensure_debootstrap() -> Result<()> {
+    ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
+}
+
+/// Makes sure that the CI integrations can be run.
+pub fn ensure_ci() -> Result<()> {
+    ensure(CI)
 }
 
 /// Makes sure that the peers of the benchmarks are there.
@@ -193,6 +233,46 @@ fn ensure_cargo_tool(crate_name: &str, subcommand: &str) -> Result<()> {
     // Unoptimised it is built in a third of the time and still fast enough.
     let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", crate_name]);
     shell::run(&mut install, INSTALL_LIMIT).with_context(|| format!("{crate_name} is needed and cannot be installed"))
+}
+
+/// What makes a book of the documentation, without its own server.
+pub fn mdbook() -> Result<PathBuf> {
+    const VERSION: &str = "0.5.4";
+    let folder = shell::scratch().join("mdbook");
+    let program = folder.join("bin/mdbook");
+    let there = shell::read(shell::command(&program).arg("--version")).unwrap_or_default();
+    if there.trim() != format!("mdbook v{VERSION}") {
+        println!("installing mdbook {VERSION} with cargo");
+        let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", "mdbook"]);
+        install.args([
+            "--version",
+            VERSION,
+            "--no-default-features",
+            "--features=search",
+            "--root",
+        ]);
+        shell::run(install.arg(&folder), INSTALL_LIMIT)?;
+    }
+    Ok(program)
+}
+
+/// The checker of Prometheus's rules and metrics. Its Debian package is only unpacked: installed it
+/// would begin to watch this machine.
+pub fn promtool() -> Result<PathBuf> {
+    if holds("command -v promtool") {
+        return Ok("promtool".into());
+    }
+    let folder = shell::scratch().join("prometheus");
+    let promtool = folder.join("usr/bin/promtool");
+    if !promtool.exists() {
+        println!("unpacking Debian's package prometheus");
+        std::fs::create_dir_all(&folder)?;
+        let script = "apt-get -qq update || true; apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        let mut unpack = shell::command("sh");
+        shell::run(unpack.args(["-c", script]).current_dir(&folder), INSTALL_LIMIT)
+            .context("promtool is needed: put it on the PATH, or run this on Debian")?;
+    }
+    Ok(promtool)
 }
 
 /// The spelling checker, from its Python package, which is a prebuilt program.

@@ -18,25 +18,25 @@ use crate::shell;
 const LOCK_PATIENCE: Duration = Duration::from_secs(25);
 
 /// A folder with a store that has one app.
-fn store(binaries: &Binaries) -> Result<(tempfile::TempDir, std::path::PathBuf)> {
+pub fn store(binaries: &Binaries) -> Result<(tempfile::TempDir, std::path::PathBuf)> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     create_app(binaries, &data, "first")?;
     Ok((folder, data))
 }
 
-fn create_app(binaries: &Binaries, data: &Path, slug: &str) -> Result<()> {
+pub fn create_app(binaries: &Binaries, data: &Path, slug: &str) -> Result<()> {
     let (exit, answer) = binaries.local(data, &["app", "create", slug])?;
     ensure!(exit == 0, "app create: exit {exit}: {answer}");
     Ok(())
 }
 
-fn list_apps(binaries: &Binaries, data: &Path) -> Result<(i32, serde_json::Value)> {
+pub fn list_apps(binaries: &Binaries, data: &Path) -> Result<(i32, serde_json::Value)> {
     binaries.local(data, &["app", "list"])
 }
 
 /// What `distd` says on its way out; its exit code must be this.
-fn failed_start(mut command: Command, exit: i32) -> Result<String> {
+pub fn failed_start(mut command: Command, exit: i32) -> Result<String> {
     let output = shell::output(&mut command)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
@@ -47,7 +47,7 @@ fn failed_start(mut command: Command, exit: i32) -> Result<String> {
     Ok(said)
 }
 
-fn distd(binaries: &Binaries, data: &Path) -> Command {
+pub fn distd(binaries: &Binaries, data: &Path) -> Command {
     let mut command = shell::command(&binaries.distd);
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command
@@ -162,7 +162,7 @@ pub fn locked(binaries: &Binaries) -> Result<()> {
     expect_whole(binaries, &data)
 }
 
-fn sqlite(database: &Path, sql: &str) -> Result<String> {
+pub fn sqlite(database: &Path, sql: &str) -> Result<String> {
     shell::read(shell::command("sqlite3").arg(database).arg(sql))
 }
 
@@ -205,7 +205,7 @@ pub fn broken_import(binaries: &Binaries) -> Result<()> {
 }
 
 /// Names and bytes of a folder's files, apart from what `SQLite` keeps beside an open database.
-fn contents(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn contents(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -113,6 +113,18 @@ impl FsStore {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    /// Whether the folders in `data` are still those that were opened: whoever replaces one, or mounts
+    /// something over it, leaves us writing where nobody looks.
+    pub fn is_in_place(&self, data: &Path) -> bool {
+        let Folders { objects, staging } = &*self.backend.folders;
+        [(objects, "objects"), (staging, "staging")]
+            .into_iter()
+            .all(|(folder, name)| {
+                let (there, opened) = (rustix::fs::stat(data.join(name)), rustix::fs::fstat(folder));
+                matches!((there, opened), (Ok(there), Ok(opened)) if (there.st_dev, there.st_ino) == (opened.st_dev, opened.st_ino))
+            })
+    }
+
     /// The names under `objects/` that are no object's: something that a person put there. They are
     /// never touched.
     pub fn foreign_names(&self) -> Result<Vec<OsString>, BlobError> {
