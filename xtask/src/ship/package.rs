@@ -16,7 +16,8 @@ use super::{Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
-const COMPLETIONS: [(&str, &str); 3] = [("bash", "dist.bash"), ("zsh", "_dist"), ("fish", "dist.fish")];
+/// What shells call a file of completions, before and after the program's name.
+const COMPLETIONS: [(&str, &str, &str); 3] = [("bash", "", ".bash"), ("zsh", "_", ""), ("fish", "", ".fish")];
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -57,13 +58,10 @@ fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()
     for file in ["LICENSE", "README.md"] {
         fs::copy(shell::root().join(file), content.join(file))?;
     }
-    let dist = |arguments: &[&str]| shell::read(platform.run(&program).args(arguments));
     fs::create_dir(content.join("completions"))?;
-    for (shell, file) in COMPLETIONS {
-        fs::write(content.join("completions").join(file), dist(&["completions", shell])?)?;
+    for name in ["dist", "distd"] {
+        document(platform, &content, name).context(name)?;
     }
-    let manual = content.join("man");
-    dist(&["man", "--dir", manual.to_str().context("a folder that is no UTF-8")?])?;
     let mut tar = shell::command("tar");
     tar.args([
         "--sort=name",
@@ -81,6 +79,17 @@ fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()
     shell::run(&mut tar, PACK_LIMIT)?;
     fs::remove_dir_all(content)?;
     Ok(())
+}
+
+/// Has a program write its completions and manual pages.
+fn document(platform: &Platform, content: &Path, name: &str) -> Result<()> {
+    let program = content.join(name);
+    for (shell, before, after) in COMPLETIONS {
+        let script = shell::read(platform.run(&program).args(["completions", shell]))?;
+        fs::write(content.join(format!("completions/{before}{name}{after}")), script)?;
+    }
+    let mut man = platform.run(&program);
+    shell::read(man.args(["man", "--dir"]).arg(content.join("man"))).map(drop)
 }
 
 /// Puts the program into a folder, by both of its names.
