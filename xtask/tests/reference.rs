@@ -10,6 +10,8 @@ mod cli;
 mod configuration;
 #[path = "reference/http.rs"]
 mod http;
+#[path = "reference/manifest.rs"]
+mod manifest;
 #[path = "reference/model.rs"]
 mod model;
 
@@ -66,6 +68,11 @@ fn configuration() {
 fn settings_file() {
     let note = "# Written by `cargo xtask reference`. Change the code, not this file.\n\n";
     check_file("deploy/distd.toml", &format!("{note}{}", configuration::render_file()));
+}
+
+#[test]
+fn the_manifest() {
+    check("manifest.md", &manifest::render());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Every way in which a manifest is wrong, with its code and its place.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "manifest/schema.rs"]
+mod schema;
+
 use dist_api::ArtifactsAdd;
 use dist_api::manifest::{Form, Manifest, Overrides};
 use dist_model::{Platform, Refusal};

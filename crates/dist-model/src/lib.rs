@@ -59,7 +59,7 @@ pub use platform::Platform;
 pub use release::{Release, ReleaseStatus, Source};
 pub use reports::{
     BackupReport, ChannelDetail, CleanupReport, HistoryEntry, Moved, ReleaseDetail, RemovedObject, RetiredRelease,
-    StoreProblem, StoreRebuildReport, VerifyReport, Warning, Yanked,
+    StoreProblem, StoreRebuildReport, StoreUpgradeReport, VerifyReport, Warning, Yanked,
 };
 pub use sentence::{About, Part, ReleaseName, sentence};
 pub use session::{Session, SignIn};

@@ -34,7 +34,7 @@ use crate::text::Table;
 pub type Outcome = Result<u8, Refusal>;
 
 /// Everything went as asked.
-const DONE: u8 = 0;
+pub const DONE: u8 = 0;
 
 /// Which part of a list.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -89,7 +89,7 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
         StateCommand::Release(on) => match on.command {
             ReleaseCommand::List(args) => release::list(args, session).await,
             ReleaseCommand::Show(args) => release::show(args, session).await,
-            ReleaseCommand::Publish(args) => release::publish(args, session).await,
+            ReleaseCommand::Publish(args) => release::publish(args, session, environment).await,
             ReleaseCommand::Promote(args) => release::promote(args, session).await,
             ReleaseCommand::Rollback(args) => release::rollback(args, session).await,
             ReleaseCommand::Yank(args) => release::yank(args, session).await,
@@ -125,6 +125,7 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
             StoreCommand::Verify => store::verify(session).await,
             StoreCommand::Backup(args) => store::backup(args, session).await,
             StoreCommand::Restore(args) => store::restore(&args, session),
+            StoreCommand::Upgrade => store::upgrade(session),
             StoreCommand::Rebuild => store::rebuild(session).await,
         },
         StateCommand::Config(on) => match on.command {

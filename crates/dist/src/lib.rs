@@ -19,6 +19,7 @@ mod examples;
 mod manifest;
 mod printer;
 mod read_back;
+mod report;
 mod session;
 mod settings;
 mod target;

@@ -61,6 +61,12 @@ impl Printer {
         self.label("warning", "33", text);
     }
 
+    /// Puts a refusal on the page of a GitHub run, as its workflow command `::error` does.
+    pub fn annotate(refusal: &Refusal) {
+        let message = clean(&refusal.message).replace('%', "%25");
+        eprintln!("::error title=dist {}::{message}", refusal.code.as_str());
+    }
+
     /// What is going on, for people only.
     pub fn note(self, text: &str) {
         if !self.json {

@@ -1,12 +1,15 @@
 //! Every command of `distd`. Without one, the server runs.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use dist_term::{Completions, Examples, Man, Program};
 
 use crate::config::{ConfigCommand, Options};
+use crate::probe::HealthCommand;
 use crate::user::UserCommand;
 
 /// The HTTP server of the release platform: API, install pages, console and artifact store
@@ -28,6 +31,8 @@ struct Cli {
 enum Command {
     /// The people who may come in
     User(UserCommand),
+    /// Whether the server on this machine answers, for health checks: exit 0 or 1
+    Health(HealthCommand),
     /// The settings of the server
     Config(ConfigCommand),
     /// Print a completion script for a shell
@@ -79,6 +84,10 @@ const EXAMPLES: Examples = &[
         &["distd user set-password ann@example.org --password-stdin < password"],
     ),
     (
+        "distd health",
+        &["distd health", "distd health --listen 127.0.0.1:9000"],
+    ),
+    (
         "distd completions",
         &["distd completions bash > /usr/share/bash-completion/completions/distd"],
     ),
@@ -94,12 +103,16 @@ pub fn program() -> Program {
 }
 
 /// All of the program: arguments and environment of the process in, its exit code out.
+///
+/// Like [`run`](crate::run()) it must not be called from inside of a runtime, and the program must
+/// begin with [`dist_inspect::run_if_inspector`].
 pub fn main() -> ExitCode {
     let matches = program().command().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command {
         None => crate::run(&cli.options),
         Some(Command::User(command)) => command.run(),
+        Some(Command::Health(command)) => command.run(),
         Some(Command::Config(command)) => command.run(),
         Some(Command::Completions(wanted)) => print(&program().completions(wanted.shell)),
         Some(Command::Man(wanted)) => man(&wanted),
@@ -126,10 +139,27 @@ fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Whether a program that is both `dist` and `distd` was called by the server's name, as image and
+/// release archives have it: one file that goes by two names is half as large as two.
+pub fn is_called_by_name(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    let called = arguments.next();
+    called.is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == "distd"))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn every_command_has_examples_that_it_understands() {
-        assert_eq!(super::program().wrong_examples(), [""; 0]);
+        assert_eq!(program().wrong_examples(), [""; 0]);
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_file_wherever_it_is() {
+        let called = |name: &str| is_called_by_name(std::iter::once(name.into()));
+        assert!(called("distd") && called("/usr/local/bin/distd"));
+        assert!(!called("dist") && !called("/opt/distd/dist") && !called(""));
+        assert!(!is_called_by_name(std::iter::empty()));
     }
 }

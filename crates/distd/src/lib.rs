@@ -37,6 +37,7 @@ mod install;
 mod metrics;
 mod observe;
 mod oidc;
+mod probe;
 pub mod router;
 mod run;
 mod server;
@@ -47,7 +48,7 @@ mod state;
 mod user;
 mod web;
 
-pub use cli::{main, program};
+pub use cli::{is_called_by_name, main, program};
 pub use config::{
     Config, ConfigError, HEADING, Kind, Level, Limits, OidcConfig, Options, Otherwise, Problem, SETTINGS, Setting,
     USUAL_FILE,

@@ -247,7 +247,7 @@ impl Fields {
             let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
             text.len() <= 200
                 && essence
-                    .trim_end()
+                    .trim_end_matches(' ')
                     .split_once('/')
                     .is_some_and(|(kind, sub)| token(kind) && token(sub))
                 && parameters.bytes().all(|b| b == b' ' || b.is_ascii_graphic())

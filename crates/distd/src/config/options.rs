@@ -9,7 +9,7 @@ use clap::error::Error as ParseError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use dist_model::nearest;
 
-use super::settings::{DATA, Kind, Otherwise, PREFIX, PUBLIC_URL, SETTINGS, Setting};
+use super::settings::{DATA, Kind, LISTEN, Otherwise, PREFIX, PUBLIC_URL, SETTINGS, Setting};
 use super::{Config, ConfigError, Problem, file};
 
 /// Where the settings file is looked for unless somebody says where it is.
@@ -36,10 +36,6 @@ const CONFIG: &Setting = &Setting {
 pub struct Options {
     flags: BTreeMap<&'static str, String>,
 }
-
-/// The flags of a command that works on the data folder beside the server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StoreOptions(pub Options);
 
 /// The variables that the server reads, taken once.
 #[derive(Clone, Debug, Default)]
@@ -286,22 +282,40 @@ impl FromArgMatches for Options {
     }
 }
 
-impl Args for StoreOptions {
-    fn augment_args(command: Command) -> Command {
-        command.args([DATA, PUBLIC_URL, CONFIG].map(|setting| setting.argument().global(true)))
-    }
+/// The flags of a command beside the server, which needs to know only some of the settings.
+macro_rules! options_of {
+    ($(#[$doc:meta])* $name:ident: $($setting:ident),+) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $name(pub Options);
 
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
+        impl Args for $name {
+            fn augment_args(command: Command) -> Command {
+                command.args([$($setting),+].map(|setting| setting.argument().global(true)))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
+                Options::from_arg_matches(matches).map(Self)
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
+                self.0.update_from_arg_matches(matches)
+            }
+        }
+    };
 }
 
-impl FromArgMatches for StoreOptions {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
-        Options::from_arg_matches(matches).map(Self)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
-        self.0.update_from_arg_matches(matches)
-    }
+options_of! {
+    /// Where the store is, and what its links start with.
+    StoreOptions: DATA, PUBLIC_URL, CONFIG
+}
+options_of! {
+    /// Where the server listens.
+    ListenOptions: LISTEN, CONFIG
 }
