@@ -7,6 +7,7 @@
 
 mod bench;
 mod browser;
+mod ci;
 mod corpus;
 mod crash;
 mod demo;
@@ -18,6 +19,7 @@ mod faults;
 mod fuzz;
 mod http;
 mod image;
+mod monitoring;
 mod mutate;
 mod outside;
 mod readme;
@@ -57,6 +59,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Inspect damaged copies of real artifacts, each in a process of its own
     Mutate(mutate::Args),
+    /// Run the CI integrations and the install script as their CI systems do
+    Ci,
     /// Use the pages in a real browser
     Browser(browser::Args),
     /// Compare what we say of artifacts from package registries with what other tools say
@@ -69,6 +73,8 @@ enum Task {
     Deployment,
     /// Build the files of a release: archives, bills of materials, checksums
     Package(ship::package::Args),
+    /// Check metrics and alerts with Prometheus's own tool
+    Monitoring,
     /// Kill the server at random moments and check what it acknowledged
     Crash(crash::Args),
     /// Check the order of syncs, renames, commits and answers in a system call trace
@@ -95,8 +101,10 @@ fn main() -> ExitCode {
         Task::Readme => readme::run(),
         Task::Corpus(args) => Binaries::build(Profile::Debug).and_then(|built| corpus::run(&built, &args)),
         Task::Browser(args) => Binaries::build(Profile::Debug).and_then(|built| browser::run(&built, &args)),
+        Task::Ci => Binaries::build(Profile::Debug).and_then(|built| ci::run(&built)),
         Task::Outside => Binaries::build(Profile::Debug).and_then(|built| outside::run(&built)),
         Task::Tus => Binaries::build(Profile::Debug).and_then(|built| tus::run(&built)),
+        Task::Monitoring => Binaries::build(Profile::Debug).and_then(|built| monitoring::run(&built)),
         Task::Crash(args) => Binaries::build(Profile::Debug).and_then(|built| crash::run(&built, &args)),
         Task::Durability => Binaries::build(Profile::Debug).and_then(|built| durability::run(&built)),
         Task::Faults(args) => Binaries::build(Profile::Debug).and_then(|built| faults::run(&built, &args)),

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::corpus::{self, Corpus, Fixtures};
 use crate::image::{self, Verdict};
 use crate::server::{Binaries, Profile};
-use crate::{browser, crash, deployment, docs, durability, edges, faults, mutate, shell, tools, tus};
+use crate::{browser, ci, crash, deployment, docs, durability, edges, faults, monitoring, mutate, shell, tools, tus};
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -144,6 +144,8 @@ fn run_programs(steps: &mut Steps, corpus: &Corpus) {
     program(steps, "order of syncs, commits and answers", &durability::run);
     program(steps, "public tus clients", &tus::run);
     program(steps, "the book, its links and its commands", &docs::run_all);
+    program(steps, "metrics and alerts", &monitoring::run);
+    program(steps, "CI integrations and install script", &ci::run);
     program(steps, "faults", &faults::run_all);
     program(steps, "crashes", &crash::run_short);
     program(steps, "settings for services and proxies", &deployment::run);

@@ -71,6 +71,16 @@ const BROWSER: &[Need] = &[
     ),
 ];
 
+/// What the CI integrations and the install script run with, and what reads them first.
+const CI: &[Need] = &[
+    ("command -v busybox", "busybox"),
+    ("command -v curl", "curl"),
+    ("command -v ruby", "ruby"),
+    ("command -v shellcheck", "shellcheck"),
+    ("command -v strip", "binutils"),
+    ("command -v wget", "wget"),
+];
+
 /// What the performance bar's script runs beside ours.
 const PEERS: &[Need] = &[
     ("command -v docker-registry", "docker-registry"),
@@ -128,6 +138,11 @@ pub fn ensure_sessions() -> Result<()> {
 /// Makes sure that an empty Debian can be made.
 pub fn ensure_debootstrap() -> Result<()> {
     ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
+}
+
+/// Makes sure that the CI integrations can be run.
+pub fn ensure_ci() -> Result<()> {
+    ensure(CI)
 }
 
 /// Makes sure that the peers of the benchmarks are there.
@@ -238,6 +253,25 @@ pub fn mdbook() -> Result<PathBuf> {
         shell::run(install.arg(&folder), INSTALL_LIMIT)?;
     }
     Ok(program)
+}
+
+/// The checker of Prometheus's rules and metrics. Its Debian package is only unpacked: installed it
+/// would begin to watch this machine.
+pub fn promtool() -> Result<PathBuf> {
+    if holds("command -v promtool") {
+        return Ok("promtool".into());
+    }
+    let folder = shell::scratch().join("prometheus");
+    let promtool = folder.join("usr/bin/promtool");
+    if !promtool.exists() {
+        println!("unpacking Debian's package prometheus");
+        std::fs::create_dir_all(&folder)?;
+        let script = "apt-get -qq update || true; apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb";
+        let mut unpack = shell::command("sh");
+        shell::run(unpack.args(["-c", script]).current_dir(&folder), INSTALL_LIMIT)
+            .context("promtool is needed: put it on the PATH, or run this on Debian")?;
+    }
+    Ok(promtool)
 }
 
 /// The spelling checker, from its Python package, which is a prebuilt program.

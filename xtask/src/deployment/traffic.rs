@@ -143,7 +143,7 @@ fn console(binaries: &Binaries, proxy: &Proxy, admin: &str) -> Result<()> {
         admin,
         &["audit", "list", "--action", "session.started"],
     )?;
-    let address = &audit["items"][0]["metadata"]["address"];
+    let address = &audit["items"][0]["metadata"]["session"]["address"];
     ensure!(address == "127.0.0.2", "they come from {address}: {audit}");
 
     let mut events = proxy.curl("/admin/live");

@@ -68,7 +68,7 @@ struct Cut {
     next: fn(u32) -> u32,
 }
 
-const CUTS: [Cut; 3] = [
+const CUTS: [Cut; 4] = [
     Cut {
         calls: "fsync,fdatasync,ftruncate,unlink,mkdir",
         path: None,
@@ -77,6 +77,12 @@ const CUTS: [Cut; 3] = [
     Cut {
         calls: "pwrite64",
         path: Some("dist.db-wal"),
+        next: |n| n * 2,
+    },
+    // What is written to the database itself comes after the commit, from its log.
+    Cut {
+        calls: "pwrite64",
+        path: Some("dist.db"),
         next: |n| n * 2,
     },
     Cut {

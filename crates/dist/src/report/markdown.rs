@@ -15,11 +15,7 @@ pub fn render(account: &Account) -> String {
         let kind = refusal.code.kind();
         lines.push("### Not published".to_owned());
         lines.push(String::new());
-        lines.push(format!(
-            "**{}**: {}",
-            text(refusal.code.as_str()),
-            text(&refusal.message)
-        ));
+        lines.push(format!("`{}`: {}", refusal.code.as_str(), text(&refusal.message)));
         lines.push(String::new());
         lines.push(format!("Exit code {}: {}.", kind.exit_code(), meaning(kind)));
     } else {

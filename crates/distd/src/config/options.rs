@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use clap::error::Error as ParseError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -93,7 +93,7 @@ impl Options {
         };
         let named = self.flags.get(CONFIG.key).cloned().or_else(|| text_of(CONFIG));
         let path = named.map(PathBuf::from);
-        let path = path.or_else(|| usual_file.is_file().then(|| usual_file.to_owned()));
+        let path = path.or_else(|| is_there(usual_file).then(|| usual_file.to_owned()));
         let (mut values, wrong) = path.map_or_else(Default::default, |path| file::read(&path));
         for setting in SETTINGS {
             let by_variable = text_of(setting).map(|text| Value::new(text, Origin::Environment));
@@ -120,6 +120,12 @@ impl Options {
     }
 }
 
+/// A file that is there and cannot be looked at is none that may be passed over.
+fn is_there(file: &Path) -> bool {
+    let found = file.metadata();
+    !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// What holds where nobody says anything.
 fn otherwise(setting: &Setting, environment: &Environment) -> Option<Value> {
     if setting.key == DATA.key {
@@ -132,7 +138,7 @@ fn otherwise(setting: &Setting, environment: &Environment) -> Option<Value> {
     }
     match setting.otherwise {
         Otherwise::Value(text) => Some(Value::new(text.to_owned(), Origin::Default)),
-        Otherwise::Words(_) => None,
+        Otherwise::Words(_) | Otherwise::Nothing => None,
     }
 }
 
@@ -240,9 +246,9 @@ impl<const N: usize> From<[(&'static str, &str); N]> for Options {
 
 impl Setting {
     fn argument(&self) -> Arg {
-        let otherwise = match self.default_text() {
-            "none" => String::new(),
-            text => format!(" [default: {text}]"),
+        let otherwise = match self.otherwise {
+            Otherwise::Value(text) | Otherwise::Words(text) => format!(" [default: {text}]"),
+            Otherwise::Nothing => String::new(),
         };
         let help = format!("{}{otherwise} [env: {}]", self.meaning, self.variable());
         let action = match self.kind {

@@ -14,6 +14,7 @@ mod install;
 mod limits;
 mod links;
 mod logs;
+mod metrics;
 mod oidc;
 mod people;
 mod probe;
