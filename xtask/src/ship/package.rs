@@ -16,7 +16,13 @@ use super::{Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
-const COMPLETIONS: [(&str, &str); 3] = [("bash", "dist.bash"), ("zsh", "_dist"), ("fish", "dist.fish")];
+/// Each shell with what its files are called before and after the program's name.
+const COMPLETIONS: [(&str, &str, &str); 4] = [
+    ("bash", "", ".bash"),
+    ("zsh", "_", ""),
+    ("fish", "", ".fish"),
+    ("powershell", "_", ".ps1"),
+];
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -57,13 +63,16 @@ fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()
     for file in ["LICENSE", "README.md"] {
         fs::copy(shell::root().join(file), content.join(file))?;
     }
-    let dist = |arguments: &[&str]| shell::read(platform.run(&program).args(arguments));
-    fs::create_dir(content.join("completions"))?;
-    for (shell, file) in COMPLETIONS {
-        fs::write(content.join("completions").join(file), dist(&["completions", shell])?)?;
+    let (completions, manual) = (content.join("completions"), content.join("man"));
+    fs::create_dir(&completions)?;
+    for name in ["dist", "distd"] {
+        let run = |arguments: &[&str]| shell::read(platform.run(&content.join(name)).args(arguments));
+        for (shell, before, after) in COMPLETIONS {
+            let file = completions.join(format!("{before}{name}{after}"));
+            fs::write(file, run(&["completions", shell])?)?;
+        }
+        run(&["man", "--dir", manual.to_str().context("a folder that is no UTF-8")?])?;
     }
-    let manual = content.join("man");
-    dist(&["man", "--dir", manual.to_str().context("a folder that is no UTF-8")?])?;
     let mut tar = shell::command("tar");
     tar.args([
         "--sort=name",
