@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{Origin, PLATFORMS, Platform, VERSION, sbom};
+use super::{Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
@@ -57,21 +57,15 @@ pub fn fresh_folder(path: &Path) -> Result<PathBuf> {
 
 /// Makes `NAME.tar.gz` of a folder `NAME`, which does not stay.
 fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()> {
-    let program = platform.build()?;
+    let program = platform.build(Effort::Final)?;
     let content = fresh_folder(&folder.join(name))?;
     install_programs(&program, &content)?;
     for file in ["LICENSE", "README.md"] {
         fs::copy(shell::root().join(file), content.join(file))?;
     }
-    let (completions, manual) = (content.join("completions"), content.join("man"));
-    fs::create_dir(&completions)?;
+    fs::create_dir(content.join("completions"))?;
     for name in ["dist", "distd"] {
-        let run = |arguments: &[&str]| shell::read(platform.run(&content.join(name)).args(arguments));
-        for (shell, before, after) in COMPLETIONS {
-            let file = completions.join(format!("{before}{name}{after}"));
-            fs::write(file, run(&["completions", shell])?)?;
-        }
-        run(&["man", "--dir", manual.to_str().context("a folder that is no UTF-8")?])?;
+        document(platform, &content, name).context(name)?;
     }
     let mut tar = shell::command("tar");
     tar.args([
@@ -90,6 +84,17 @@ fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()
     shell::run(&mut tar, PACK_LIMIT)?;
     fs::remove_dir_all(content)?;
     Ok(())
+}
+
+/// Has a program write its completions and manual pages.
+fn document(platform: &Platform, content: &Path, name: &str) -> Result<()> {
+    let program = content.join(name);
+    for (shell, before, after) in COMPLETIONS {
+        let script = shell::read(platform.run(&program).args(["completions", shell]))?;
+        fs::write(content.join(format!("completions/{before}{name}{after}")), script)?;
+    }
+    let mut man = platform.run(&program);
+    shell::read(man.args(["man", "--dir"]).arg(content.join("man"))).map(drop)
 }
 
 /// Puts the program into a folder, by both of its names.
