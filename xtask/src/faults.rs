@@ -7,6 +7,7 @@ mod crowd;
 mod disk;
 mod io_errors;
 mod store;
+mod upgrade;
 
 use std::path::Path;
 
@@ -23,12 +24,16 @@ type Case = (&'static str, fn(&Binaries) -> Result<()>);
 
 const CASES: &[Case] = &[
     ("full-disk", disk::full),
+    ("read-only-disk", disk::read_only),
     ("io-errors", io_errors::run),
     ("wrong-owner", store::wrong_owner),
     ("locked", store::locked),
     ("newer", store::newer),
     ("foreign", store::foreign),
     ("broken-import", store::broken_import),
+    ("upgrade", upgrade::by_server),
+    ("upgrade-without-room", upgrade::without_room),
+    ("upgrade-killed", upgrade::killed),
     ("slow-headers", crowd::slow_headers),
     ("slow-bodies", crowd::slow_bodies),
 ];

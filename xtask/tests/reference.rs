@@ -7,6 +7,8 @@
 mod cli;
 #[path = "reference/http.rs"]
 mod http;
+#[path = "reference/manifest.rs"]
+mod manifest;
 #[path = "reference/model.rs"]
 mod model;
 
@@ -49,6 +51,11 @@ fn events() {
 #[test]
 fn command_line() {
     check("cli.md", &cli::render());
+}
+
+#[test]
+fn the_manifest() {
+    check("manifest.md", &manifest::render());
 }
 
 #[test]

@@ -52,6 +52,11 @@ pub struct ChildInspector {
 struct Children {
     idle: Vec<Worker>,
     busy: usize,
+    started: u64,
+    died: u64,
+    timed_out: u64,
+    files: u64,
+    time: Duration,
 }
 
 impl ChildInspector {
@@ -93,12 +98,28 @@ impl ChildInspector {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn start(&self) -> io::Result<Worker> {
+        let worker = Worker::start(&self.program, self.memory)
+            .map_err(|error| io::Error::other(format!("no process to inspect in can be started: {error}")))?;
+        self.lock().started += 1;
+        Ok(worker)
+    }
+
     /// Has `worker` inspect the file, and keeps it unless it failed.
     fn ask(&self, mut worker: Worker, file: &File, name: &str, now: Timestamp) -> Result<wire::Answer, Fault> {
+        let began = Instant::now();
         let answer = worker.ask(file, name, now, self.time);
+        let mut children = self.lock();
+        children.files += 1;
+        children.time += began.elapsed();
         match &answer {
-            Ok(_) => self.lock().idle.push(worker),
+            Ok(_) => children.idle.push(worker),
             Err(fault) => {
+                match fault {
+                    Fault::Time => children.timed_out += 1,
+                    Fault::Died(_) => children.died += 1,
+                }
+                drop(children);
                 let status = worker.end();
                 tracing::warn!(name, ?fault, status, "an inspection came to no end");
             }
@@ -113,8 +134,7 @@ impl Inspector for ChildInspector {
         for _ in 0..ATTEMPTS {
             let worker = match idle.take() {
                 Some(worker) => worker,
-                None => Worker::start(&self.program, self.memory)
-                    .map_err(|error| io::Error::other(format!("no process to inspect in can be started: {error}")))?,
+                None => self.start()?,
             };
             match self.ask(worker, file, name, now) {
                 Ok(answer) => return answer.into_inspection(),
@@ -131,6 +151,11 @@ impl Inspector for ChildInspector {
             busy: children.busy,
             idle: children.idle.len(),
             most: self.most,
+            started: children.started,
+            died: children.died,
+            timed_out: children.timed_out,
+            files: children.files,
+            time: children.time,
         })
     }
 }

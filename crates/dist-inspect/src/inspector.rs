@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use dist_model::Timestamp;
 
@@ -31,6 +32,16 @@ pub struct Workers {
     pub idle: usize,
     /// How many may be at work at once.
     pub most: usize,
+    /// How many were started since the program was.
+    pub started: u64,
+    /// How many of those died over a file.
+    pub died: u64,
+    /// How many were ended because a file took too long.
+    pub timed_out: u64,
+    /// How many files they were asked about, those of which they said nothing counted too.
+    pub files: u64,
+    /// How long those took altogether.
+    pub time: Duration,
 }
 
 /// Inspects on the calling thread: for programs that can do without a process for it. A panic is a

@@ -80,6 +80,7 @@ event_types! {
     StoreBackedUp(events::StoreBackedUp) "store.backed_up"
     StoreRestored(events::StoreRestored) "store.restored"
     StoreRebuilt(events::StoreRebuilt) "store.rebuilt"
+    StoreUpgraded(events::StoreUpgraded) "store.upgraded"
     StoreImported(events::StoreImported) "store.imported"
     AuditImported(events::AuditImported) "audit.imported"
     UserCreated(events::UserCreated) "user.created"
@@ -134,6 +135,7 @@ impl Event {
             | Self::StoreBackedUp(_)
             | Self::StoreRestored(_)
             | Self::StoreRebuilt(_)
+            | Self::StoreUpgraded(_)
             | Self::StoreImported(_) => ("store", "store".to_owned(), None),
             Self::AuditImported(e) => ("audit", e.id.clone(), None),
             Self::UserCreated(e) => ("user", e.user.id.to_string(), None),

@@ -148,6 +148,19 @@ pub struct StoreRebuilt {
     pub differing: BTreeMap<String, u64>,
 }
 
+/// A newer version of the program took the store over: its tables were made again from the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoreUpgraded {
+    /// The version of the program.
+    pub version: String,
+    /// What the tables were made by, as `name@version …`.
+    pub from: String,
+    /// What they are made by from then on.
+    pub to: String,
+    /// The folder with the database as it was before.
+    pub backup: String,
+}
+
 /// The older format's store was taken over; the entities follow as events of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoreImported {

@@ -32,6 +32,7 @@ pub mod events;
 mod ids;
 mod link;
 mod names;
+mod nearest;
 mod platform;
 mod release;
 mod reports;
@@ -53,11 +54,12 @@ pub use event::{AuditTarget, Event};
 pub use ids::{AppId, ArtifactId, LinkId, ReleaseId, SessionId, TokenId, UserId, new_id};
 pub use link::InstallLink;
 pub use names::{Build, ChannelName, Email, FileName, Slug, Version};
+pub use nearest::nearest;
 pub use platform::Platform;
 pub use release::{Release, ReleaseStatus, Source};
 pub use reports::{
     BackupReport, ChannelDetail, CleanupReport, HistoryEntry, Moved, ReleaseDetail, RemovedObject, RetiredRelease,
-    StoreProblem, StoreRebuildReport, VerifyReport, Warning, Yanked,
+    StoreProblem, StoreRebuildReport, StoreUpgradeReport, VerifyReport, Warning, Yanked,
 };
 pub use sentence::{About, Part, ReleaseName, sentence};
 pub use session::{Session, SignIn};

@@ -186,6 +186,20 @@ pub struct BackupReport {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// How many of those were copied; the others are shared with an earlier backup beside it.
+    #[serde(default)]
+    pub copied_bytes: u64,
+}
+
+/// What an upgrade of a store did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoreUpgradeReport {
+    /// False where the store was made for this version already, and nothing was done.
+    pub upgraded: bool,
+    /// The position of the log's last event.
+    pub position: u64,
+    /// The folder with the database as it was before.
+    pub backup: Option<String>,
 }
 
 /// What a rebuild found and mended.

@@ -316,6 +316,10 @@ impl Words<'_> {
             }
             "store.restored" => self.say(format!(" restored the store from a backup at event {position}")),
             "store.rebuilt" => self.say(" made the tables again from the log"),
+            "store.upgraded" => {
+                let version = self.text_at("version").unwrap_or("a newer version").to_owned();
+                self.say(format!(" upgraded the store to {version}"))
+            }
             "store.imported" => self.say(" took over a store of the older format"),
             "audit.imported" => self.say(" took over an event of the older format"),
             _ => self.unknown(),

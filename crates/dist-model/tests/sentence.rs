@@ -100,6 +100,7 @@ fn example(action: &str) -> (Value, &'static str, &'static str) {
             "restored the store from a backup at event 9",
         ),
         "store.rebuilt" => (json!({}), "store", "made the tables again from the log"),
+        "store.upgraded" => (json!({"version": "2.0.0"}), "store", "upgraded the store to 2.0.0"),
         "store.imported" => (json!({}), "store", "took over a store of the older format"),
         "audit.imported" => (json!({}), "1", "took over an event of the older format"),
         "access.refused" => (

@@ -4,6 +4,8 @@ use dist_blobs::BlobError;
 use dist_model::{ErrorCode, ErrorKind, Refusal};
 use persist::{ErrorClass, OpenError, RebuildError, SqlError, SubmitError};
 
+use crate::maintenance::upgrade;
+
 /// Why a use-case did not succeed. [`Error::refusal`] is what the caller is told; the error itself
 /// and its sources are for the log.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +83,15 @@ fn told(code: ErrorCode) -> Refusal {
 fn log_code(error: &persist::Error) -> ErrorCode {
     match error {
         persist::Error::Full => ErrorCode::StoreFull,
-        persist::Error::Io(_) | persist::Error::Poisoned(_) => ErrorCode::StoreIo,
-        persist::Error::Busy => ErrorCode::StoreBusy,
+        persist::Error::Io(_) => ErrorCode::StoreIo,
+        persist::Error::Poisoned(_) => ErrorCode::StoreStopped,
+        persist::Error::Gone => ErrorCode::StoreGone,
+        persist::Error::Busy | persist::Error::LogFull => ErrorCode::StoreBusy,
         persist::Error::Corrupt(_) | persist::Error::Projection { .. } => ErrorCode::StoreCorrupt,
         persist::Error::Closed => ErrorCode::ServerStopping,
         persist::Error::OutcomeUnknown(_) => ErrorCode::StoreOutcomeUnknown,
-        persist::Error::Superseded { .. } => ErrorCode::StoreProjections,
+        // Whoever took the store over while it was open is newer: an older program is refused.
+        persist::Error::Superseded { .. } => ErrorCode::StoreNewer,
         persist::Error::Sql(error) => sql_code(error),
         _ => ErrorCode::InternalError,
     }
@@ -108,6 +113,7 @@ fn open_refusal(error: &OpenError) -> Refusal {
         OpenError::NotFound => ErrorCode::StoreNotFound,
         OpenError::NotADatabase | OpenError::Foreign { .. } => ErrorCode::StoreForeign,
         OpenError::Newer { .. } => ErrorCode::StoreNewer,
+        OpenError::ProjectionMismatch { stored, own } if upgrade::is_newer(stored, own) => ErrorCode::StoreNewer,
         OpenError::ProjectionMismatch { .. } => ErrorCode::StoreProjections,
         OpenError::PermissionDenied(_) => ErrorCode::StorePermission,
         OpenError::ReadOnly => ErrorCode::StoreReadOnly,
@@ -115,6 +121,10 @@ fn open_refusal(error: &OpenError) -> Refusal {
         OpenError::Full => ErrorCode::StoreFull,
         OpenError::Sql(error) => sql_code(error),
         OpenError::Io(_) => ErrorCode::StoreIo,
+        OpenError::Adopt(error) => match &**error {
+            RebuildError::Store(error) => log_code(error),
+            _ => ErrorCode::StoreCorrupt,
+        },
         _ => ErrorCode::InternalError,
     };
     Refusal::new(code, format!("{error}: {}", code.help()))

@@ -80,7 +80,7 @@ pub use query::{
 };
 pub use release::YankIntent;
 pub use select::Selector;
-pub use service::{OpenMode, Service, Setup};
+pub use service::{Cleaned, OpenMode, Service, Setup};
 pub use session::{NewSession, Visit};
 pub use token::NewToken;
 pub use user::{Invited, UserRow};

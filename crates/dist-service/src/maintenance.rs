@@ -1,5 +1,6 @@
-//! What keeps a store in order: cleanup, verification, backup, restore, rebuild.
+//! What keeps a store in order: cleanup, verification, backup, restore, rebuild, upgrade.
 
 mod backup;
 pub(crate) mod cleanup;
+pub(crate) mod upgrade;
 mod verify;

@@ -1,7 +1,7 @@
 //! The handle, and how every write goes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dist_blobs::FsStore;
 use dist_inspect::{InProcess, Inspector};
@@ -25,6 +25,7 @@ use crate::{Caller, Entropy, Error, Idempotency, OsEntropy, Principal, import, r
 const APPLICATION_ID: i32 = 0x6469_7374;
 
 /// What a service is made with.
+#[derive(Clone)]
 pub struct Setup {
     /// Where it takes the time from.
     pub clock: Arc<dyn Clock>,
@@ -50,16 +51,14 @@ impl Default for Setup {
     }
 }
 
-/// What to do where the folder holds no store, or one of another version.
+/// What to do where the folder holds no store. One of an older version is refused either way, with
+/// `store.projection_mismatch`: see [`Service::upgrade`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
     /// Make one.
     Create,
     /// Refuse with `store.not_found`.
     Existing,
-    /// The same, and make tables of another version again from the log: the way to a new version.
-    /// Programs of the version before are refused from then on.
-    Rebuild,
 }
 
 /// A store and what can be done with it: a cheap handle.
@@ -75,6 +74,16 @@ struct Inner {
     setup: Setup,
     usage: Usage,
     throttle: Throttle,
+    cleaned: Mutex<Cleaned>,
+}
+
+/// What cleanups of this process came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The bytes that they freed.
+    pub bytes: u64,
+    /// When the last one succeeded, whether or not there was anything to remove.
+    pub at: Option<Timestamp>,
 }
 
 /// What a decision may use inside the write transaction, beside the tables.
@@ -107,6 +116,10 @@ impl Service {
     /// the older format is imported.
     pub fn open(data: &Path, mode: OpenMode, setup: Setup) -> Result<Self, Error> {
         let database = data.join("dist.db");
+        let files = ["dist.db", "dist.db-wal", "dist.db-shm", "lock"].map(|name| data.join(name));
+        for path in [data].into_iter().chain(files.iter().map(PathBuf::as_path)) {
+            dist_blobs::check_access(data, path).map_err(Error::OpenFolder)?;
+        }
         let old = import::read(data)?;
         if mode != OpenMode::Create && old.is_none() && !database.exists() {
             let message = format!(
@@ -117,12 +130,7 @@ impl Service {
         }
         std::fs::create_dir_all(data).map_err(|error| Error::file(format!("making {}", data.display()), error))?;
         let open_objects = || FsStore::open(data).map_err(Error::OpenFolder);
-        let log_mode = match mode {
-            OpenMode::Create | OpenMode::Existing => persist::OpenMode::CreateIfMissing,
-            OpenMode::Rebuild => persist::OpenMode::AdoptProjections,
-        };
-        // Making tables again waits for the store's own writer.
-        let open_log = || off_runtime(|| Self::open_log(&database, log_mode, &setup));
+        let open_log = || Self::open_log(&database, persist::OpenMode::CreateIfMissing, &setup);
         // A database that is there is looked at before anything is made beside it; a new one is made
         // only where objects can be.
         let (log, objects) = if database.exists() {
@@ -138,6 +146,7 @@ impl Service {
             setup,
             usage: Usage::default(),
             throttle: Throttle::default(),
+            cleaned: Mutex::default(),
         };
         let service = Self { inner: Arc::new(inner) };
         if let Some(old) = &old {
@@ -147,15 +156,18 @@ impl Service {
     }
 
     pub(crate) fn open_log(database: &Path, mode: persist::OpenMode, setup: &Setup) -> Result<SqlStore, Error> {
-        let options = Options {
+        SqlStore::open_with(database, mode, Self::log_options(database, setup)).map_err(Error::OpenDatabase)
+    }
+
+    pub(crate) fn log_options(database: &Path, setup: &Setup) -> Options {
+        Options {
             projections: vec![Arc::new(Entities), Arc::new(People), Arc::new(Audit)],
             side_tables: schema::SIDE_TABLES,
             clock: setup.clock.clone(),
             application_id: APPLICATION_ID,
             lock_path: database.parent().map(|data| data.join("lock")),
             ..Options::default()
-        };
-        SqlStore::open_with(database, mode, options).map_err(Error::OpenDatabase)
+        }
     }
 
     /// The time now.
@@ -181,8 +193,12 @@ impl Service {
     /// Refuses unless the store can be read and written: a real commit, and a staging file that is
     /// synced.
     pub async fn check_ready(&self) -> Result<(), Error> {
-        let objects = self.inner.objects.clone();
+        let service = self.clone();
         blocking(move || {
+            let objects = service.objects();
+            if !objects.is_in_place(service.data()) {
+                return Err(Refusal::new(ErrorCode::StoreGone, ErrorCode::StoreGone.help()).into());
+            }
             let mut staging = objects.begin(64)?;
             staging.write(&["ready?"])?;
             staging.sync()?;
@@ -208,6 +224,11 @@ impl Service {
 
     pub(crate) fn setup(&self) -> &Setup {
         &self.inner.setup
+    }
+
+    /// What cleanups of this process came to so far.
+    pub(crate) fn cleaned(&self) -> MutexGuard<'_, Cleaned> {
+        self.inner.cleaned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn usage(&self) -> &Usage {
@@ -362,7 +383,9 @@ pub(crate) fn append(commit: &mut Commit, event: &Event, at: Timestamp, mut meta
 pub(crate) async fn blocking<T: Send + 'static>(
     f: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(f)
+    // What is logged there belongs to the same request.
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(f))
         .await
         .map_err(|error| Error::Broken(error.to_string()))?
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use common::{World, artifact, code, local, request};
@@ -306,6 +307,33 @@ async fn a_backup_is_restored_on_another_machine() {
 }
 
 #[tokio::test]
+async fn a_backup_beside_another_copies_only_what_is_new() {
+    let world = World::new();
+    let one = world.publish("1.0.0", Some("beta"), "one").await.unwrap().artifacts[0].sha256;
+    let to = tempfile::tempdir().unwrap();
+    let (first, cut, second) = (to.path().join("first"), to.path().join("cut"), to.path().join("second"));
+    let report = world.service.backup(&local(), Some(&first), None).await.unwrap();
+    assert_eq!((report.bytes, report.copied_bytes), (3, 3));
+    // A backup that was cut has no dist.db yet; one whose object is damaged shares only the others.
+    fs::create_dir_all(cut.join("objects")).unwrap();
+    world.publish("2.0.0", Some("beta"), "three").await.unwrap();
+    let report = world.service.backup(&local(), Some(&second), None).await.unwrap();
+    assert_eq!((report.objects, report.bytes, report.copied_bytes), (2, 8, 5));
+    let shared = second.join("objects").join(one.to_string());
+    assert_eq!(fs::metadata(&shared).unwrap().nlink(), 2);
+    assert_eq!(fs::metadata(object(&world, &one)).unwrap().nlink(), 1);
+    // Either can go without the other.
+    fs::remove_dir_all(&first).unwrap();
+    Service::restore(&second, &to.path().join("restored"), world.setup()).unwrap();
+
+    // A store is no earlier backup: its objects are copied.
+    let beside = world.folder.path().with_extension("backup");
+    let report = world.service.backup(&local(), Some(&beside), None).await.unwrap();
+    fs::remove_dir_all(&beside).unwrap();
+    assert_eq!(report.copied_bytes, 8);
+}
+
+#[tokio::test]
 async fn a_damaged_backup_leaves_no_store() {
     let world = World::new();
     let digest = world.publish("1.0.0", Some("beta"), "one").await.unwrap().artifacts[0].sha256;
@@ -432,33 +460,6 @@ async fn a_broken_older_store_is_left_as_it_is() {
         empty.service.apps(&local(), &Paging::default()).await.unwrap().items,
         []
     );
-}
-
-#[tokio::test]
-async fn tables_of_another_version_are_made_again_when_asked_for() {
-    let world = World::new();
-    let digest = world.upload(&local(), b"bytes").await;
-    let wanted = request("1.0.0", Some("beta"), vec![artifact("a-linux", digest)]);
-    world.service.publish(&local(), wanted, None).await.unwrap();
-    let (folder, setup) = (world.folder.path().to_owned(), world.setup());
-    let before = world.service.apps(&local(), &Paging::default()).await.unwrap().items;
-    world.service.shutdown();
-    // As a version before left it: another number, and a table that lacks a column.
-    rusqlite::Connection::open(folder.join("dist.db"))
-        .unwrap()
-        .execute_batch(
-            "UPDATE persist_head SET projections = replace(projections, 'entities@3', 'entities@2');
-             DROP INDEX artifacts_icon;
-             ALTER TABLE artifacts DROP COLUMN icon_sha256;",
-        )
-        .unwrap();
-    assert_eq!(
-        code(Service::open(&folder, OpenMode::Existing, world.setup()).map(drop)),
-        ErrorCode::StoreProjections
-    );
-    drop(Service::open(&folder, OpenMode::Rebuild, setup).unwrap());
-    let service = Service::open(&folder, OpenMode::Existing, world.setup()).unwrap();
-    assert_eq!(service.apps(&local(), &Paging::default()).await.unwrap().items, before);
 }
 
 #[tokio::test]

@@ -184,6 +184,8 @@ pub enum StoreCommand {
     Backup(store::Backup),
     /// Make a store from a backup, in an empty folder (local only)
     Restore(store::Restore),
+    /// Bring a store of an older version forward, after a copy of its database (local only)
+    Upgrade,
     /// Make the tables again from the log (local only)
     Rebuild,
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use dist_api::{Page, Paging};
 use dist_inspect::ChildInspector;
-use dist_model::{ErrorCode, Refusal};
+use dist_model::{ErrorCode, Refusal, Timestamp, parse_duration};
 use serde::Serialize;
 
 use crate::cli::{
@@ -125,6 +125,7 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
             StoreCommand::Verify => store::verify(session).await,
             StoreCommand::Backup(args) => store::backup(args, session).await,
             StoreCommand::Restore(args) => store::restore(&args, session),
+            StoreCommand::Upgrade => store::upgrade(session),
             StoreCommand::Rebuild => store::rebuild(session).await,
         },
         StateCommand::Config(on) => match on.command {
@@ -153,5 +154,45 @@ fn either(place: Option<String>, flag: Option<String>, what: &str) -> Result<Str
         (place, flag) => place
             .or(flag)
             .ok_or_else(|| usage(format!("{what} is missing: name it, or see --help"))),
+    }
+}
+
+/// When a flag says that something ends: at a time, or after a length of time. The length is sent as it
+/// is, so that the command run again under its key is the same request.
+fn ending(flag: Option<String>) -> Result<(Option<Timestamp>, Option<String>), Refusal> {
+    let Some(text) = flag else {
+        return Ok((None, None));
+    };
+    if parse_duration(&text).is_some() {
+        return Ok((None, Some(text)));
+    }
+    let at = text.parse().map_err(|_| {
+        usage(format!(
+            "--expires takes 90d, 12h or a time such as 2026-12-31T00:00:00Z, not {text:?}"
+        ))
+    })?;
+    Ok((Some(at), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_is_a_length_or_a_time() {
+        let check = |text: &str, expect: Option<(Option<&str>, Option<&str>)>| {
+            let found = ending(Some(text.to_owned())).ok();
+            let found = found.map(|(at, after)| (at.map(|at| at.to_string()), after));
+            let expect = expect.map(|(at, after)| (at.map(str::to_owned), after.map(str::to_owned)));
+            assert_eq!(found, expect, "{text}");
+        };
+        check("90d", Some((None, Some("90d"))));
+        check("12h", Some((None, Some("12h"))));
+        check(
+            "2026-12-31T00:00:00+01:00",
+            Some((Some("2026-12-30T23:00:00.000Z"), None)),
+        );
+        check("tomorrow", None);
+        check("-1d", None);
     }
 }

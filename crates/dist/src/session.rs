@@ -52,11 +52,6 @@ impl Session {
         self.open(OpenMode::Create, once)
     }
 
-    /// The same, for the command that makes tables of another version again.
-    pub fn target_to_rebuild(&self) -> Result<Target, Refusal> {
-        self.open(OpenMode::Rebuild, &Once::default())
-    }
-
     fn open(&self, mode: OpenMode, once: &Once) -> Result<Target, Refusal> {
         let (key, inspector) = (once.idempotency_key.clone(), Arc::clone(&self.inspector));
         Target::open(&self.settings, mode, key, inspector, self.printer)

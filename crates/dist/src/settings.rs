@@ -8,8 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dist_api::manifest::nearest;
-use dist_model::{ErrorCode, Refusal};
+use dist_model::{ErrorCode, Refusal, nearest};
 
 /// The environment variables that `dist` itself reads.
 pub mod variables {

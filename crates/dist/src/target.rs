@@ -17,7 +17,7 @@ use crate::printer::Printer;
 use crate::session::usage;
 use crate::settings::{Place, Settings, read_named};
 
-pub use local::{Local, refusal};
+pub use local::{Local, caller, refusal};
 pub use reads::ReleaseName;
 
 /// Where the state is.

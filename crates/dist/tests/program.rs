@@ -47,7 +47,7 @@ fn usage_errors_exit_with_2_and_are_json_where_asked() {
         run.refused("usage.error", 2);
         assert!(!run.stdout.trim_end().contains('\n'), "{line}");
     }
-    for line in ["store restore b", "store rebuild"] {
+    for line in ["store restore b", "store upgrade", "store rebuild"] {
         let arguments = format!("{line} --server http://127.0.0.1:1 --json");
         run(&arguments, &[]).refused("store.local_only", 2);
     }
@@ -79,6 +79,7 @@ fn only_what_begins_a_store_makes_one() {
         "store cleanup",
         "store verify",
         "store backup",
+        "store upgrade",
         "store rebuild",
         "app set a --owner me",
     ] {

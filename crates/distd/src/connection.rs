@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use dist_model::ErrorCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -44,6 +45,7 @@ pub(crate) struct Peer(pub SocketAddr);
 #[derive(Debug)]
 pub(crate) struct Connections {
     cap: usize,
+    turned_away: AtomicU64,
     open: Mutex<Open>,
 }
 
@@ -78,6 +80,7 @@ impl Connections {
     pub(crate) fn new(cap: usize) -> Self {
         Self {
             cap,
+            turned_away: AtomicU64::new(0),
             open: Mutex::default(),
         }
     }
@@ -87,12 +90,20 @@ impl Connections {
         self.lock().slots.len()
     }
 
+    /// How many found every connection busy.
+    pub(crate) fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
     /// A place for a new connection: a free one, or that of the oldest idle connection, which is
     /// told to give way. `None` where every connection has a request under way.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission> {
         let mut open = self.lock();
         if open.slots.len() >= self.cap {
-            let idle = open.slots.iter().find(|(_, slot)| slot.is_idle()).map(|(id, _)| *id)?;
+            let Some(idle) = open.slots.iter().find(|(_, slot)| slot.is_idle()).map(|(id, _)| *id) else {
+                self.turned_away.fetch_add(1, Ordering::Relaxed);
+                return None;
+            };
             if let Some(slot) = open.slots.remove(&idle) {
                 slot.give_way.notify_one();
             }
@@ -230,9 +241,9 @@ async fn converse(
     }
 }
 
-/// Tells a client that every connection is busy.
-pub(crate) async fn turn_away(mut stream: TcpStream) {
-    let body = refusal_body(dist_model::ErrorCode::ServerBusy);
+/// Tells a client that it is not served now: every connection is busy, or the server is stopping.
+pub(crate) async fn turn_away(mut stream: TcpStream, code: ErrorCode) {
+    let body = refusal_body(code);
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",

@@ -15,23 +15,25 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Ready: the store can be read and written.
+/// Ready: the store can be read and written. Where it cannot, the second line is the code of the reason.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses(
     (status = 200, body = String, content_type = "text/plain"),
-    (status = 503, description = "the store cannot be written", body = String, content_type = "text/plain"),
+    (status = 503, description = "the store cannot be written, or the server is stopping", body = String, content_type = "text/plain"),
 ))]
-pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> (StatusCode, &'static str) {
-    if site.is_ready().await {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+pub(crate) async fn readyz(State(site): State<Arc<Site>>) -> (StatusCode, String) {
+    match site.readiness().await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(code) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready\n{}\n", code.as_str()),
+        ),
     }
 }
 
 /// Counters for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(site): State<Arc<Site>>) -> Result<Response> {
-    let text = site.metrics.encode().map_err(ApiError::internal)?;
+    let text = site.metrics.encode(&site.now().await).map_err(ApiError::internal)?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

@@ -1,21 +1,24 @@
 //! What is measured, for Prometheus.
+//!
+//! Labels are routes, methods, statuses and error codes, of which there are few: never a path, a name
+//! or a slug.
+
+mod now;
+mod process;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
-use dist_service::Service;
+use dist_model::ErrorCode;
 use http::{Method, StatusCode};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::connection::Connections;
+pub(crate) use now::Now;
 
 /// From a look-up to a large upload, in seconds.
 const LATENCIES_S: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0, 60.0];
@@ -33,11 +36,17 @@ struct AnswerLabels {
     status: u16,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: &'static str,
+}
+
 /// The server's counters.
 pub(crate) struct Metrics {
     registry: Registry,
     answers: Family<AnswerLabels, Counter>,
     latencies: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    refusals: Family<CodeLabels, Counter>,
     /// Bytes of objects received whole.
     pub uploaded_bytes: Counter,
     /// Objects received whole.
@@ -49,7 +58,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(service: Service, connections: Arc<Connections>) -> Self {
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("distd");
         let answers = Family::<AnswerLabels, Counter>::default();
         registry.register("requests", "Requests answered", answers.clone());
@@ -60,6 +69,12 @@ impl Metrics {
             "Time until the head of the answer",
             latencies.clone(),
         );
+        let refusals = Family::<CodeLabels, Counter>::default();
+        registry.register(
+            "refusals",
+            "Requests refused, by the code of the refusal",
+            refusals.clone(),
+        );
         let mut counter = |name: &str, help: &str| {
             let counter = Counter::default();
             registry.register(name, help, counter.clone());
@@ -69,11 +84,11 @@ impl Metrics {
         let uploaded_bytes = counter("uploaded_bytes", "Bytes of objects received whole");
         let downloads = counter("downloads", "Objects handed out from beginning to end");
         let downloaded_bytes = counter("downloaded_bytes", "Bytes of objects handed out");
-        registry.register_collector(Box::new(Gauges { service, connections }));
         Self {
             registry,
             answers,
             latencies,
+            refusals,
             uploaded_bytes,
             uploads,
             downloaded_bytes,
@@ -97,10 +112,18 @@ impl Metrics {
         answers.inc();
     }
 
-    /// All of it in the text format of `OpenMetrics`.
-    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+    /// Counts a refusal.
+    pub(crate) fn refusal(&self, code: ErrorCode) {
+        let refusals = self.refusals.get_or_create_owned(&CodeLabels { code: code.as_str() });
+        refusals.inc();
+    }
+
+    /// All of it in the text format of `OpenMetrics`, with what is so now.
+    pub(crate) fn encode(&self, now: &Now) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &now.registry())?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
@@ -115,50 +138,5 @@ fn label(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
-    }
-}
-
-/// What is read when somebody asks.
-struct Gauges {
-    service: Service,
-    connections: Arc<Connections>,
-}
-
-impl fmt::Debug for Gauges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gauges").finish_non_exhaustive()
-    }
-}
-
-impl Collector for Gauges {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = self.service.stats();
-        let gauges = [
-            ("connections", "Open connections", self.connections.len() as u64),
-            (
-                "sequencer_queue",
-                "Commands that wait for the writer",
-                stats.queue_len as u64,
-            ),
-            (
-                "sequencer_poisoned",
-                "1 where the writer takes no more commands",
-                u64::from(stats.poisoned.is_some()),
-            ),
-            ("wal_bytes", "Size of the write-ahead log", stats.wal_bytes),
-        ];
-        for (name, help, value) in gauges {
-            let gauge = ConstGauge::new(value);
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
-        }
-        let counters = [
-            ("sequencer_batches", "Transactions committed", stats.batches),
-            ("sequencer_commands", "Commands decided", stats.commands),
-        ];
-        for (name, help, value) in counters {
-            let counter = ConstCounter::new(value);
-            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
-        }
-        Ok(())
     }
 }

@@ -14,6 +14,7 @@ use dist_model::{ErrorCode, ErrorKind};
 use dist_service::{Caller, Principal};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use tracing::Instrument as _;
 
 use crate::connection::Peer;
 use crate::download::cache_control;
@@ -91,8 +92,12 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
     request.extensions_mut().insert(Arc::clone(&facts));
     request.extensions_mut().insert(source);
 
+    // Whatever is logged on the way says which request it is about.
+    let span = tracing::error_span!("request", request_id = &*facts.request_id);
     // A panic is a fault of ours in one request: it is answered like any other.
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let answered = AssertUnwindSafe(next.run(request).instrument(span))
+        .catch_unwind()
+        .await;
     let mut response = answered.unwrap_or_else(|_| ApiError::from_code(ErrorCode::InternalError).into_response());
 
     set_headers(response.headers_mut(), header);
@@ -120,6 +125,7 @@ pub(crate) async fn observe(State(site): State<Arc<Site>>, mut request: Request,
     };
     seen.log(refused, &facts);
     if let Some(refused) = refused {
+        site.metrics.refusal(refused.code);
         audit_refusal(&site, refused, &facts, address, &method, path).await;
     }
     response

@@ -27,6 +27,7 @@ pub fn run(options: Options) -> ExitCode {
     if let Err(error) = init_logs(&config.log) {
         return fail(&error, USAGE);
     }
+    log_panics();
     config.inspector = Arc::new(ChildInspector::of_this_program());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -100,7 +101,47 @@ fn init_logs(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError>
     let _ = if std::io::stderr().is_terminal() {
         logs.with_target(false).try_init()
     } else {
-        logs.json().flatten_event(true).with_ansi(false).try_init()
+        let logs = logs.json().flatten_event(true).with_span_list(false);
+        logs.with_ansi(false).try_init()
     };
     Ok(())
+}
+
+/// A panic is a line of the log like any other, with the request that it happened in.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "panicked: {}", panic.payload_as_str().unwrap_or("without a word"));
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_line_of_the_log() {
+        let mut log = tempfile::tempfile().unwrap();
+        let subscriber = tracing_subscriber::fmt().with_writer(Arc::new(log.try_clone().unwrap()));
+        let subscriber = subscriber.json().flatten_event(true).with_span_list(false).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::error_span!("request", request_id = "ci-42").entered();
+            log_panics();
+            let _ = std::panic::catch_unwind(|| panic!("fell\nover"));
+        });
+        let _ = std::panic::take_hook();
+        let mut text = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut text).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["message"], &line["span"]["request_id"]),
+            (&"panicked: fell\nover".into(), &"ci-42".into())
+        );
+        assert!(line["at"].as_str().unwrap().contains("run.rs:"), "{line}");
+    }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use dist_model::ErrorCode;
 use dist_model::decide::Defaults;
-use dist_service::{OpenMode, Service, Setup};
+use dist_service::{Caller, OpenMode, Principal, Service, Setup};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -32,7 +33,7 @@ const DESCRIPTORS_A_CONNECTION: u64 = 2;
 const ENOUGH_DESCRIPTORS: u64 = 1 << 16;
 /// How many connections wait in the kernel to be accepted.
 const BACKLOG: u32 = 4096;
-/// How many clients at once are told that the server is busy; more are just hung up on.
+/// How many clients at once are told that they are not served now; more are just hung up on.
 const TURNED_AWAY_AT_ONCE: usize = 64;
 /// Connections to the separate metrics address.
 const METRICS_CONNECTIONS: usize = 16;
@@ -155,7 +156,7 @@ impl Server {
         &self.site.service
     }
 
-    /// Serves until `shutdown` is ready, then stops accepting, lets requests under way finish for
+    /// Serves until `shutdown` is ready, then serves nobody new, lets requests under way finish for
     /// the configured grace, and closes the store.
     ///
     /// # Errors
@@ -174,8 +175,8 @@ impl Server {
         }
         shutdown.await;
         tracing::info!(grace_s = limits.shutdown_grace.as_secs(), "stopping");
+        self.site.stop();
         let _ = stop.send(true);
-        self.site.live.stop();
         while work.join_next().await.is_some() {}
         self.site.uploads.close();
         let flushed = self.site.service.flush_all().await;
@@ -200,7 +201,7 @@ impl Door {
                             let (router, limits) = (self.router.clone(), Arc::clone(&limits));
                             clients.spawn(connection::serve(stream, peer, admission, router, limits, stop.clone()));
                         }
-                        None => turn_away(stream, &turned_away),
+                        None => turn_away(stream, &turned_away, ErrorCode::ServerBusy),
                     },
                     Err(error) => pause_after(&error).await,
                 },
@@ -212,9 +213,19 @@ impl Door {
                 _ = stop.changed() => break,
             }
         }
-        drop(self.listener);
+        // Who comes while requests under way finish is told so, and knows sooner than by silence.
         let deadline = Instant::now() + limits.shutdown_grace;
-        while let Ok(Some(_)) = timeout_at(deadline, clients.join_next()).await {}
+        loop {
+            tokio::select! {
+                biased;
+                ended = timeout_at(deadline, clients.join_next()) => if !matches!(ended, Ok(Some(_))) { break },
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => turn_away(stream, &turned_away, ErrorCode::ServerStopping),
+                    Err(error) => pause_after(&error).await,
+                },
+            }
+        }
+        drop(self.listener);
         if !clients.is_empty() {
             tracing::warn!(connections = clients.len(), "requests were cut at the end of the grace");
         }
@@ -222,10 +233,10 @@ impl Door {
     }
 }
 
-fn turn_away(stream: TcpStream, at_once: &Arc<Semaphore>) {
+fn turn_away(stream: TcpStream, at_once: &Arc<Semaphore>, code: ErrorCode) {
     if let Ok(permit) = Arc::clone(at_once).try_acquire_owned() {
         tokio::spawn(async move {
-            connection::turn_away(stream).await;
+            connection::turn_away(stream, code).await;
             drop(permit);
         });
     }
@@ -245,6 +256,7 @@ async fn pause_after(error: &io::Error) {
 /// and what nothing refers to is cleaned up.
 async fn keep_house(site: Arc<Site>, cleanup_interval: Duration, mut stop: watch::Receiver<bool>) {
     site.uploads.expire(site.service.now()).await;
+    site.count_objects().await;
     let mut flush = tokio::time::interval(FLUSH_INTERVAL);
     flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut cleanup = tokio::time::interval_at(Instant::now() + cleanup_interval, cleanup_interval);
@@ -256,15 +268,25 @@ async fn keep_house(site: Arc<Site>, cleanup_interval: Duration, mut stop: watch
                     tracing::warn!(error = crate::error::chain(&error), "usage counters wait for the disk");
                 }
             }
-            _ = cleanup.tick() => site.clean_up().await,
+            _ = cleanup.tick() => {
+                site.clean_up().await;
+                site.count_objects().await;
+            }
             _ = stop.changed() => return,
         }
     }
 }
 
-/// Opening may migrate or import a store, which takes a while and blocks.
+/// Opening may import a store, or bring one of an older version forward, which takes a while and blocks.
 async fn open(data: PathBuf, setup: Setup) -> Result<Service, dist_service::Error> {
-    tokio::task::spawn_blocking(move || Service::open(&data, OpenMode::Create, setup))
+    let open = move || match Service::open(&data, OpenMode::Create, setup.clone()) {
+        Err(error) if error.refusal().code == ErrorCode::StoreProjections => {
+            Service::upgrade(&Caller::new(Principal::System), &data, &setup)?;
+            Service::open(&data, OpenMode::Existing, setup)
+        }
+        opened => opened,
+    };
+    tokio::task::spawn_blocking(open)
         .await
         .unwrap_or_else(|died| Err(dist_service::Error::Broken(died.to_string())))
 }

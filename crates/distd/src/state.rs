@@ -1,11 +1,13 @@
 //! What all handlers share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dist_api::Links;
-use dist_service::{Caller, CleanupOptions, Principal, Service};
+use dist_model::{ErrorCode, Timestamp};
+use dist_service::{Caller, CleanupOptions, ObjectsOnDisk, Principal, Service};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -15,7 +17,7 @@ use crate::connection::Connections;
 use crate::console::live::Live;
 use crate::error::{ApiError, chain};
 use crate::install::Pages;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Now};
 use crate::observe::RequestIds;
 use crate::oidc::Provider;
 use crate::session::Cookies;
@@ -43,8 +45,12 @@ pub(crate) struct Site {
     pub connections: Arc<Connections>,
     /// When the server began.
     pub started: Instant,
+    started_at: Timestamp,
     pub pages: Pages,
-    ready: Mutex<Option<(Instant, bool)>>,
+    /// What the last count of the objects found.
+    objects: std::sync::Mutex<Option<ObjectsOnDisk>>,
+    ready: Mutex<Option<(Instant, Result<(), ErrorCode>)>>,
+    stopping: AtomicBool,
 }
 
 impl Site {
@@ -69,35 +75,70 @@ impl Site {
             proxies: Proxies::new(config.trusted_proxies.clone()),
             setup,
             limits: Arc::new(config.limits.clone()),
-            metrics: Metrics::new(service.clone(), Arc::clone(&connections)),
+            metrics: Metrics::new(),
             uploads: Uploads::new(&config.data, service.objects().clone(), config.limits.upload_expiry),
             request_ids: RequestIds::default(),
             live: Live::default(),
             connections,
             started: Instant::now(),
+            started_at: service.now(),
             pages: Pages::default(),
+            objects: std::sync::Mutex::default(),
             ready: Mutex::new(None),
+            stopping: AtomicBool::new(false),
             service,
         })
     }
 
-    /// Whether the store can be read and written, as of a second ago at most.
-    pub(crate) async fn is_ready(&self) -> bool {
+    /// Why the store cannot be read and written, as of a second ago at most, if it cannot; or that the
+    /// server is stopping.
+    pub(crate) async fn readiness(&self) -> Result<(), ErrorCode> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(ErrorCode::ServerStopping);
+        }
         let mut ready = self.ready.lock().await;
         if let Some((at, answer)) = *ready
             && at.elapsed() < READY_FOR
         {
             return answer;
         }
-        let answer = match self.service.check_ready().await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "not ready");
-                false
-            }
-        };
+        let answer = self.service.check_ready().await.map_err(|error| {
+            let code = error.refusal().code;
+            tracing::warn!(code = code.as_str(), error = chain(&error), "not ready");
+            code
+        });
         *ready = Some((Instant::now(), answer));
         answer
+    }
+
+    /// Is not ready any more, and lets open pages go.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.live.stop();
+    }
+
+    /// What is so now, for the metrics.
+    pub(crate) async fn now(&self) -> Now {
+        let health = self.service.health(&Caller::new(Principal::System)).await;
+        Now {
+            is_ready: self.readiness().await.is_ok(),
+            started: self.started_at,
+            connections: self.connections.len(),
+            turned_away: self.connections.turned_away(),
+            streams: self.live.streams(),
+            objects: *self.objects.lock().unwrap_or_else(PoisonError::into_inner),
+            health: health
+                .inspect_err(|error| tracing::warn!(error = chain(error), "the store cannot be asked how it does"))
+                .ok(),
+        }
+    }
+
+    /// Counts the objects, for the metrics: a scrape must not take longer the more there are.
+    pub(crate) async fn count_objects(&self) {
+        match self.service.objects_on_disk(&Caller::new(Principal::System)).await {
+            Ok(found) => *self.objects.lock().unwrap_or_else(PoisonError::into_inner) = Some(found),
+            Err(error) => tracing::warn!(error = chain(&error), "the objects cannot be counted"),
+        }
     }
 
     /// The server's own round: what nothing refers to, and resumable uploads that nobody resumed.
@@ -136,7 +177,9 @@ pub(crate) fn own_url(address: SocketAddr) -> String {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    match tokio::task::spawn_blocking(work).await {
+    // What is logged there belongs to the same request.
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(result) => result,
         Err(error) => Err(ApiError::internal(error)),
     }

@@ -175,7 +175,7 @@ mod typed;
 pub use backend::{Backend, CommitFuture, StoreIdentity};
 pub use backends::memory::MemoryLog;
 pub use backends::remote::RemoteBackend;
-pub use backends::sqlite::{OpenMode, Options, SqlStore, Stats};
+pub use backends::sqlite::{Adoption, OpenMode, Options, SqlStore, Stats};
 pub use blobs::{FolderBlobs, MemoryBlobs};
 pub use clock::{Clock, SystemClock};
 pub use commit::{

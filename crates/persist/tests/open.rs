@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{NewerTotals, Totals, amount, append, committed, open, submit, totals, with_newer_totals, with_totals};
-use persist::{Backend, Error, OpenError, OpenMode, Options, Position, SqlStore, SubmitError};
+use persist::{
+    Adoption, Append, Backend, Error, ExpectedRevision, OpenError, OpenMode, Options, Position, SqlStore, SubmitError,
+};
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::tempdir;
@@ -149,6 +151,39 @@ fn another_set_of_projections_can_take_over() {
     assert_eq!(totals(&store), [("a".to_owned(), 3, 6)]);
     drop((older, store));
     SqlStore::open_with(&path, OpenMode::AdoptProjections, with_newer_totals()).unwrap();
+}
+
+#[test]
+fn a_take_over_leaves_a_copy_of_what_was_and_a_note_in_the_log() {
+    let folder = tempdir().unwrap();
+    let (path, copy) = (folder.path().join("store.db"), folder.path().join("before.db"));
+    committed(&open(folder.path()), append("a", vec![amount(2)]));
+    let with = |backup: &Path| Options {
+        adoption: Adoption {
+            backup: Some(backup.to_owned()),
+            appends: vec![Append::new(common::stream("b"), ExpectedRevision::Any, vec![amount(7)])],
+        },
+        ..with_newer_totals()
+    };
+    // Without the copy nothing is taken over.
+    let error = refused(&path, OpenMode::AdoptProjections, with(&path));
+    assert!(matches!(error, OpenError::Adopt(_)), "{error:?}");
+    let nowhere = folder.path().join("no folder/before.db");
+    let error = refused(&path, OpenMode::AdoptProjections, with(&nowhere));
+    assert!(matches!(error, OpenError::Adopt(_)), "{error:?}");
+    assert_eq!(totals(&open(folder.path())), [("a".to_owned(), 1, 2)]);
+
+    let store = SqlStore::open_with(&path, OpenMode::AdoptProjections, with(&copy)).unwrap();
+    assert_eq!(totals(&store), [("a".to_owned(), 1, 2), ("b".to_owned(), 1, 7)]);
+    assert_eq!(store.head().unwrap(), Position::new(2));
+    committed(&store, append("b", vec![amount(1)]));
+    assert_eq!(store.verify_projections().unwrap(), []);
+    drop(store);
+    // What is current is not taken over again, and needs no copy.
+    let store = SqlStore::open_with(&path, OpenMode::AdoptProjections, with(&copy)).unwrap();
+    assert_eq!(store.head().unwrap(), Position::new(3));
+    let before = SqlStore::open(&copy, with_totals()).unwrap();
+    assert_eq!(totals(&before), [("a".to_owned(), 1, 2)]);
 }
 
 #[test]

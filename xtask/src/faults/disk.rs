@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{admin, artifacts, digest, expect, expect_whole, publish, random_bytes, upload};
+use super::store::{distd, failed_start};
+use super::{admin, artifacts, digest, expect, expect_exit, expect_whole, publish, random_bytes, upload};
 use crate::http::Client;
 use crate::server::{Binaries, Launch};
 use crate::shell;
@@ -20,12 +21,12 @@ const PAGE_BYTES: usize = 4096;
 const RECOVERY: Duration = Duration::from_secs(5);
 
 /// A file system in memory, of a few MiB. It is unmounted when dropped.
-struct SmallDisk {
-    folder: tempfile::TempDir,
+pub struct SmallDisk {
+    pub folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn mount() -> Result<Self> {
+    pub fn mount() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let size = format!("size={DISK_BYTES}");
         let mut mount = shell::command("mount");
@@ -39,7 +40,7 @@ impl SmallDisk {
     }
 
     /// Takes all space but so many pages.
-    fn fill(&self, free_pages: usize) -> Result<()> {
+    pub fn fill(&self, free_pages: usize) -> Result<()> {
         let mut filler = OpenOptions::new().create(true).append(true).open(self.filler())?;
         let page = [1; PAGE_BYTES];
         while filler.write_all(&page).is_ok() {}
@@ -49,8 +50,18 @@ impl SmallDisk {
         Ok(())
     }
 
-    fn free(&self) -> Result<()> {
+    pub fn free(&self) -> Result<()> {
         Ok(fs::remove_file(self.filler())?)
+    }
+
+    /// Lets nobody write any more; whoever has a file open for that must have closed it.
+    fn make_read_only(&self) -> Result<()> {
+        shell::read(
+            shell::command("mount")
+                .args(["-o", "remount,ro"])
+                .arg(self.folder.path()),
+        )
+        .map(drop)
     }
 }
 
@@ -92,6 +103,19 @@ pub fn full(binaries: &Binaries) -> Result<()> {
     publish(&client, "2.0.0", &digest(&last))?.expect_ok()?;
     ensure!(server.stop()?.success(), "the server did not stop as it should");
     expect_whole(binaries, &disk.folder.path().join("data"))
+}
+
+/// Nothing starts on a disk that cannot be written, and what is said tells why.
+pub fn read_only(binaries: &Binaries) -> Result<()> {
+    let disk = SmallDisk::mount()?;
+    let data = disk.folder.path().join("data");
+    let (exit, made) = binaries.local(&data, &["app", "create", "first"])?;
+    ensure!(exit == 0, "app create: exit {exit}: {made}");
+    disk.make_read_only()?;
+    expect_exit(&binaries.local(&data, &["app", "list"])?, 1, "store.read_only").context("dist")?;
+    let said = failed_start(distd(binaries, &data), 1)?;
+    ensure!(said.contains("store.read_only"), "distd said {said:?}");
+    Ok(())
 }
 
 /// Uploads and publishes; each either succeeds or is refused with 507, and what is refused is not

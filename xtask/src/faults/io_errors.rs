@@ -115,6 +115,15 @@ fn meet(binaries: &Binaries, fault: &Fault, write: Write) -> Result<()> {
     let was_hit = injection.detach()?;
     let what = format!("{write:?} with EIO at {fault:?}");
     check(&answer, was_hit).with_context(|| format!("{what}; the server's log ends with\n{}", server.log()))?;
+    if answer.code() == "store.outcome_unknown" {
+        let ready = client.get("/readyz")?;
+        let said = String::from_utf8_lossy(&ready.body);
+        ensure!(
+            ready.status == 503 && said.contains("store.stopped"),
+            "/readyz answered {} {said} after {what}",
+            ready.status
+        );
+    }
     // A server that has lost its disk may not stop in order, but it stops.
     server.stop()?;
     after_restart(binaries, &data, &bytes, write).with_context(|| format!("after {what}"))
@@ -128,7 +137,7 @@ fn check(answer: &Answer, was_hit: bool) -> Result<()> {
     );
     let code = answer.code();
     ensure!(
-        answer.status == 500 && matches!(code.as_str(), "store.io" | "store.outcome_unknown"),
+        answer.status == 500 && matches!(code.as_str(), "store.io" | "store.outcome_unknown" | "store.stopped"),
         "answered {} {}",
         answer.status,
         String::from_utf8_lossy(&answer.body)

@@ -1,9 +1,8 @@
 //! Data folders that this program cannot or must not use.
 
-use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,25 +18,25 @@ use crate::shell;
 const LOCK_PATIENCE: Duration = Duration::from_secs(25);
 
 /// A folder with a store that has one app.
-fn store(binaries: &Binaries) -> Result<(tempfile::TempDir, std::path::PathBuf)> {
+pub fn store(binaries: &Binaries) -> Result<(tempfile::TempDir, std::path::PathBuf)> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     create_app(binaries, &data, "first")?;
     Ok((folder, data))
 }
 
-fn create_app(binaries: &Binaries, data: &Path, slug: &str) -> Result<()> {
+pub fn create_app(binaries: &Binaries, data: &Path, slug: &str) -> Result<()> {
     let (exit, answer) = binaries.local(data, &["app", "create", slug])?;
     ensure!(exit == 0, "app create: exit {exit}: {answer}");
     Ok(())
 }
 
-fn list_apps(binaries: &Binaries, data: &Path) -> Result<(i32, serde_json::Value)> {
+pub fn list_apps(binaries: &Binaries, data: &Path) -> Result<(i32, serde_json::Value)> {
     binaries.local(data, &["app", "list"])
 }
 
 /// What `distd` says on its way out; its exit code must be this.
-fn failed_start(mut command: Command, exit: i32) -> Result<String> {
+pub fn failed_start(mut command: Command, exit: i32) -> Result<String> {
     let output = shell::output(&mut command)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
@@ -48,7 +47,7 @@ fn failed_start(mut command: Command, exit: i32) -> Result<String> {
     Ok(said)
 }
 
-fn distd(binaries: &Binaries, data: &Path) -> Command {
+pub fn distd(binaries: &Binaries, data: &Path) -> Command {
     let mut command = shell::command(&binaries.distd);
     command.arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command
@@ -71,17 +70,37 @@ pub fn wrong_owner(binaries: &Binaries) -> Result<()> {
         command = nobody;
         Ok(command)
     };
-    let mut list = binaries.dist(
-        ["app", "list", "--local-store"]
-            .map(OsStr::new)
-            .into_iter()
-            .chain([data.as_os_str()]),
-    );
-    list = as_nobody(list, "dist")?;
-    let message = expect_exit(&server::answer(&mut list)?, 4, "store.permission_denied")?;
-    ensure!(message.contains("chown"), "no chown in {message:?}");
-    let said = failed_start(as_nobody(distd(binaries, &data), "distd")?, 4)?;
-    ensure!(said.contains("chown"), "no chown in {said:?}");
+    let refuse = |path: &Path, whose: &str| -> Result<()> {
+        let list = binaries.dist([
+            "app".as_ref(),
+            "list".as_ref(),
+            "--local-store".as_ref(),
+            data.as_os_str(),
+        ]);
+        let message = expect_exit(
+            &server::answer(&mut as_nobody(list, "dist")?)?,
+            4,
+            "store.permission_denied",
+        )?;
+        let wanted = format!(
+            "{} belongs to user {whose} and cannot be written by user 65534:65534: give it away with `chown -R 65534:65534 {}`",
+            path.display(),
+            data.display()
+        );
+        ensure!(message == wanted, "dist: {message:?}, not {wanted:?}");
+        let said = failed_start(as_nobody(distd(binaries, &data), "distd")?, 4)?;
+        ensure!(said.contains(&wanted), "distd: {said:?} does not say {wanted:?}");
+        Ok(())
+    };
+    refuse(&data, "0:0").context("a folder of root's")?;
+    // The folder is theirs, and a file in it is not, as after somebody has restored it as root.
+    chown(&data, Some(65534), None)?;
+    refuse(&data.join("dist.db"), "0:0").context("a database of root's")?;
+    // Not even to be looked into.
+    fs::set_permissions(&data, Permissions::from_mode(0o700))?;
+    chown(&data, Some(0), None)?;
+    refuse(&data, "0:0").context("a folder that is closed")?;
+    fs::set_permissions(&data, Permissions::from_mode(0o755))?;
     expect_whole(binaries, &data)
 }
 
@@ -143,7 +162,7 @@ pub fn locked(binaries: &Binaries) -> Result<()> {
     expect_whole(binaries, &data)
 }
 
-fn sqlite(database: &Path, sql: &str) -> Result<String> {
+pub fn sqlite(database: &Path, sql: &str) -> Result<String> {
     shell::read(shell::command("sqlite3").arg(database).arg(sql))
 }
 
@@ -186,7 +205,7 @@ pub fn broken_import(binaries: &Binaries) -> Result<()> {
 }
 
 /// Names and bytes of a folder's files, apart from what `SQLite` keeps beside an open database.
-fn contents(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn contents(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -7,7 +7,7 @@ use dist_model::{
     Actor, App, AppChanges, Artifact, Build, ChannelChanges, ChannelMove, Digest, Event, IosMode, Platform, Release,
     ReleaseId, ReleaseStatus, Slug, Source, Timestamp, ValidationStatus, Visibility, events,
 };
-use dist_service::{Clock, OpenMode, Service, Setup};
+use dist_service::{Caller, Clock, OpenMode, Principal, Service, Setup};
 use persist::{Append, Backend as _, Commit, ExpectedRevision, NewEvent, Options, SqlStore, StreamName};
 use serde_json::json;
 
@@ -40,7 +40,8 @@ impl Fixed {
             clock: Arc::new(self),
             ..Setup::default()
         };
-        Service::open(folder, OpenMode::Rebuild, setup).unwrap()
+        Service::upgrade(&Caller::new(Principal::Local(0)), folder, &setup).unwrap();
+        Service::open(folder, OpenMode::Existing, setup).unwrap()
     }
 }
 

@@ -4,6 +4,9 @@
 //! until the copy is done, so whatever the snapshot refers to is still there when its turn comes.
 //! A backup is a store: opening it needs nothing but a copy. `restore` makes that copy, checks
 //! every object on the way, and gives the new store another epoch.
+//!
+//! Beside an earlier backup a new one costs only what is new: objects that the earlier one has get a
+//! second name (a hard link), so that either can be removed without the other.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +14,10 @@ use std::path::{Path, PathBuf};
 use dist_blobs::{FsStore, sync_folder};
 use dist_model::decide::Decided;
 use dist_model::{BackupReport, Digest, ErrorCode, Event, Refusal, Scope, events};
-use persist::{Backend as _, SqlRead, SqlReadExt as _};
+use persist::{Backend as _, SqlRead, SqlReadExt as _, SqlStore};
 use serde_json::Value;
 
+use super::upgrade::Step;
 use crate::idempotency::Receipted;
 use crate::service::{blocking, off_runtime};
 use crate::{Caller, Error, Idempotency, Principal, Service, Setup, rows};
@@ -64,14 +68,16 @@ impl Service {
     fn copy_to(&self, folder: &Path) -> Result<BackupReport, Error> {
         make_empty_folder(folder)?;
         let hold = self.objects().hold_off_removal()?;
-        let position = self.log().backup_to(&folder.join("dist.db"))?;
+        // It gets its name when everything else is there: what has a dist.db is whole.
+        let part = folder.join("dist.db.part");
+        let position = self.log().backup_to(&part)?;
         let setup = Setup {
             clock: self.setup().clock.clone(),
             ..Setup::default()
         };
-        let snapshot = Self::open_log(&folder.join("dist.db"), persist::OpenMode::MustExist, &setup)?;
+        let snapshot = Self::open_log(&part, persist::OpenMode::MustExist, &setup)?;
         let digests = snapshot.read(referred_objects);
-        snapshot.shutdown();
+        close(snapshot, &part)?;
         let objects_folder = folder.join("objects");
         fs::create_dir_all(&objects_folder)
             .map_err(|error| Error::file(format!("making {}", objects_folder.display()), error))?;
@@ -80,15 +86,39 @@ impl Service {
             position: position.get(),
             objects: 0,
             bytes: 0,
+            copied_bytes: 0,
         };
+        let earlier = earlier_backup(folder).map(|backup| backup.join("objects"));
         for digest in digests? {
-            report.bytes += self.objects().copy_into(&digest, &objects_folder)?;
+            let shared = earlier
+                .as_ref()
+                .map_or(Ok(None), |earlier| self.share_object(&digest, earlier, &objects_folder))?;
+            if let Some(size) = shared {
+                report.bytes += size;
+            } else {
+                let size = self.objects().copy_into(&digest, &objects_folder)?;
+                report.bytes += size;
+                report.copied_bytes += size;
+            }
             report.objects += 1;
         }
         sync_folder(&objects_folder)?;
+        rename(&part, &folder.join("dist.db"))?;
         sync_folder(folder)?;
         drop(hold);
         Ok(report)
+    }
+
+    /// Gives an object of an earlier backup a second name in the new one, where that can be; its size.
+    fn share_object(&self, digest: &Digest, earlier: &Path, objects: &Path) -> Result<Option<u64>, Error> {
+        let name = digest.to_string();
+        let shared = earlier.join(&name);
+        let size = fs::metadata(&shared).ok().map(|file| file.len());
+        if size.is_none() || size != self.objects().stat(digest)? {
+            return Ok(None);
+        }
+        // A file system that knows no second names gets a copy.
+        Ok(fs::hard_link(&shared, objects.join(name)).ok().and(size))
     }
 
     /// Makes a store in `data`, which must hold none, from a backup: each object is hashed while it
@@ -111,21 +141,21 @@ impl Service {
         }
         fs::create_dir_all(data).map_err(|error| Error::file(format!("making {}", data.display()), error))?;
         let objects = FsStore::open(data).map_err(Error::OpenFolder)?;
-        let copy = objects_of(backup, &database, &setup)?;
+        let staged = data.join("dist.db.restoring");
+        let (position, digests) = bring_database(backup, &staged, &setup)?;
         let mut report = BackupReport {
             path: data.display().to_string(),
-            position: copy.position,
+            position,
             objects: 0,
             bytes: 0,
+            copied_bytes: 0,
         };
-        for digest in copy.digests {
+        for digest in digests {
             report.bytes += bring_back(&objects, backup, digest)?;
             report.objects += 1;
         }
-        let staged = data.join("dist.db.restoring");
-        copy_file(&copy.database, &staged)?;
-        fs::rename(&staged, data.join("dist.db"))
-            .map_err(|error| Error::file("putting dist.db in its place", error))?;
+        report.copied_bytes = report.bytes;
+        rename(&staged, &data.join("dist.db"))?;
         sync_folder(data)?;
         let service = Self::open(data, crate::OpenMode::Existing, setup)?;
         let event = Event::StoreRestored(events::StoreRestored {
@@ -144,60 +174,64 @@ impl Service {
     }
 }
 
-/// What a backup's database says, read from a copy: a backup may lie on a disk that cannot be
-/// written, and is not to be changed by looking at it.
-struct Copied {
-    database: PathBuf,
-    position: u64,
-    digests: Vec<Digest>,
-    _folder: TemporaryFolder,
-}
-
-fn objects_of(backup: &Path, database: &Path, setup: &Setup) -> Result<Copied, Error> {
-    let folder = TemporaryFolder::new(setup)?;
-    let copy = folder.0.join("dist.db");
-    copy_file(database, &copy)?;
+/// Copies a backup's database, since the backup is not to be changed and may lie on a disk that cannot
+/// be written, and brings the copy forward where it is of an older version. Gives its position and what
+/// it refers to.
+fn bring_database(backup: &Path, staged: &Path, setup: &Setup) -> Result<(u64, Vec<Digest>), Error> {
     // A backup of a copied data folder may still have its log beside it.
-    let wal = backup.join("dist.db-wal");
-    if wal.exists() {
-        copy_file(&wal, &folder.0.join("dist.db-wal"))?;
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (backup.join(format!("dist.db{suffix}")), beside(staged, suffix));
+        if to.exists() {
+            // A restore that was cut has left it.
+            fs::remove_file(&to).map_err(|error| Error::file(format!("removing {}", to.display()), error))?;
+        }
+        if suffix != "-shm" && from.exists() {
+            copy_file(&from, &to)?;
+        }
     }
-    let plain = Setup {
-        clock: setup.clock.clone(),
-        ..Setup::default()
+    let log = match Service::open_log(staged, persist::OpenMode::MustExist, setup) {
+        Ok(log) => log,
+        Err(error) => Step::forward(error)?.take(staged, &Caller::new(Principal::System), setup, backup, None)?,
     };
-    let log = Service::open_log(&copy, persist::OpenMode::MustExist, &plain)?;
-    let digests = log.read(referred_objects)?;
-    let position = log.head()?.get();
+    let found = (log.head()?.get(), log.read(referred_objects)?);
+    close(log, staged)?;
+    Ok(found)
+}
+
+/// Closes a database that is to be renamed: all of it must be in the one file, durably.
+fn close(log: SqlStore, path: &Path) -> Result<(), Error> {
     log.shutdown();
-    Ok(Copied {
-        database: copy,
-        position,
-        digests,
-        _folder: folder,
-    })
+    drop(log);
+    if beside(path, "-wal").exists() {
+        return Err(Error::Broken(format!(
+            "the log of {} was not written back",
+            path.display()
+        )));
+    }
+    let file = fs::File::open(path).and_then(|file| file.sync_all());
+    file.map_err(|error| Error::file(format!("syncing {}", path.display()), error))
 }
 
-/// A folder that goes with its owner.
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    fn new(setup: &Setup) -> Result<Self, Error> {
-        let mut random = [0; 8];
-        setup
-            .entropy
-            .fill(&mut random)
-            .map_err(|error| Error::file("reading randomness", error))?;
-        let path = std::env::temp_dir().join(format!("dist-restore-{}", hex::encode(random)));
-        fs::create_dir(&path).map_err(|error| Error::file(format!("making {}", path.display()), error))?;
-        Ok(Self(path))
-    }
+/// What `SQLite` keeps beside a database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(|error| Error::file(format!("renaming {}", from.display()), error))
+}
+
+/// The newest backup beside `folder` that is whole. A store in use is none: it has a folder for
+/// uploads, and a backup must not share files with what it is a backup of.
+fn earlier_backup(folder: &Path) -> Option<PathBuf> {
+    let siblings = fs::read_dir(folder.parent()?).ok()?.flatten();
+    let backups = siblings.map(|entry| entry.path()).filter_map(|path| {
+        let made = fs::metadata(path.join("dist.db")).ok()?.modified().ok()?;
+        (path.join("objects").is_dir() && !path.join("staging").exists()).then_some((made, path))
+    });
+    backups.max().map(|(_, path)| path)
 }
 
 /// Every object that a release which was not cleaned up is made of, or that shows what it looks like.

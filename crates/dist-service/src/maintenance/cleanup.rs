@@ -73,6 +73,9 @@ impl Service {
         report.freed_bytes += swept.bytes;
         if !options.dry_run {
             self.record_cleanup(caller, &report, idempotency).await?;
+            let mut cleaned = self.cleaned();
+            cleaned.bytes += report.freed_bytes;
+            cleaned.at = Some(self.now());
         }
         Ok(report)
     }

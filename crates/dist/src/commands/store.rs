@@ -1,6 +1,6 @@
 //! `dist store`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -11,7 +11,7 @@ use dist_service::{Service, Setup};
 use super::{DONE, Outcome};
 use crate::session::{Once, Session, usage};
 use crate::settings::Place;
-use crate::target::{local_only, refusal};
+use crate::target::{caller, local_only, refusal};
 use crate::text::{Table, Text, size};
 
 /// The exit code of a verification that found something: the store is damaged.
@@ -88,11 +88,7 @@ pub async fn backup(args: Backup, session: &Session) -> Outcome {
 
 /// `dist store restore`. It makes the store, so there is none to open before.
 pub fn restore(args: &Restore, session: &Session) -> Outcome {
-    let folder = match session.settings.place.as_ref().map(|place| &place.value) {
-        Some(Place::Folder(folder)) => folder,
-        Some(Place::Server(_)) => return Err(local_only("store restore")),
-        None => return Err(usage("this needs a store: name its folder with --local-store DIR")),
-    };
+    let folder = folder(session, "store restore")?;
     let report = Service::restore(&args.backup, folder, Setup::default()).map_err(refusal)?;
     session
         .printer
@@ -100,9 +96,29 @@ pub fn restore(args: &Restore, session: &Session) -> Outcome {
     Ok(DONE)
 }
 
+/// `dist store upgrade`. A store of an older version cannot be opened before.
+pub fn upgrade(session: &Session) -> Outcome {
+    let folder = folder(session, "store upgrade")?;
+    let report = Service::upgrade(&caller(), folder, &Setup::default()).map_err(refusal)?;
+    session.printer.show(&report, |out| {
+        let done = if report.upgraded {
+            "to this version"
+        } else {
+            "not needed: the store is of this version"
+        };
+        let mut table = Table::default().row(["upgraded", done]);
+        table = table.row(["position", &report.position.to_string()]);
+        if let Some(backup) = &report.backup {
+            table = table.row(["before", backup]);
+        }
+        out.table(&table);
+    });
+    Ok(DONE)
+}
+
 /// `dist store rebuild`.
 pub async fn rebuild(session: &Session) -> Outcome {
-    let target = session.target_to_rebuild()?;
+    let target = session.target()?;
     let local = target.local("store rebuild")?;
     let report = local.service.rebuild(&local.caller).await.map_err(refusal)?;
     session.printer.show(&report, |out| {
@@ -113,6 +129,15 @@ pub async fn rebuild(session: &Session) -> Outcome {
         out.table(&table);
     });
     Ok(DONE)
+}
+
+/// The folder that a command works on without opening the store in it.
+fn folder<'a>(session: &'a Session, command: &str) -> Result<&'a Path, Refusal> {
+    match session.settings.place.as_ref().map(|place| &place.value) {
+        Some(Place::Folder(folder)) => Ok(folder),
+        Some(Place::Server(_)) => Err(local_only(command)),
+        None => Err(usage("this needs a store: name its folder with --local-store DIR")),
+    }
 }
 
 /// A length of time that a flag gives.
@@ -154,4 +179,5 @@ fn describe_backup(report: &BackupReport) -> Table {
         .row(["folder", &report.path])
         .row(["position", &report.position.to_string()])
         .row(["objects", &format!("{} ({})", report.objects, size(report.bytes))])
+        .row(["copied", &size(report.copied_bytes)])
 }

@@ -123,7 +123,7 @@ fn spell(time: Duration) -> String {
     responses((status = 200, body = String, content_type = "text/html")))]
 pub(crate) async fn show(State(site): State<Arc<Site>>, visit: Visit) -> Result<Response> {
     let health = site.service.health(&visit.caller).await?;
-    let is_ready = site.is_ready().await;
+    let is_ready = site.readiness().await.is_ok();
     visit.page("Health", Section::Health, |shell| HealthPage {
         concerns: concerns(&health, is_ready, shell.now),
         shell,
@@ -139,7 +139,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>, visit: Visit) -> Result<
 #[cfg(test)]
 mod tests {
     use dist_model::{About, AuditEvent};
-    use dist_service::{AuditLine, Stats, StoreIdentity};
+    use dist_service::{AuditLine, Cleaned, Stats, StoreIdentity};
 
     use super::*;
 
@@ -169,6 +169,7 @@ mod tests {
                 queue_len: 0,
                 batches: 1,
                 commands: 1,
+                batch_sizes: [0; 11],
                 wal_bytes: 0,
                 poisoned: None,
             },
@@ -176,6 +177,7 @@ mod tests {
             inspectors: None,
             last_backup: backup.map(line),
             last_cleanup: None,
+            cleaned: Cleaned::default(),
         }
     }
 

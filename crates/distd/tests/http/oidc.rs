@@ -22,14 +22,14 @@ use url::Url;
 
 use crate::common::{Answer, Site};
 
-const SECRET: &str = "a secret: with signs";
+pub const SECRET: &str = "a secret: with signs";
 
 /// What the provider does with the next token.
 type Twist = Box<dyn Fn(&mut Value, &mut Value) + Send>;
 
 /// Who is at the provider, and how it signs.
-struct Provider {
-    issuer: String,
+pub struct Provider {
+    pub issuer: String,
     /// Codes that were handed out and not yet used: the challenge and the nonce of each.
     codes: Mutex<HashMap<String, (String, String)>>,
     email: Mutex<&'static str>,
@@ -75,7 +75,7 @@ fn encode(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl Provider {
-    async fn start() -> Arc<Self> {
+    pub async fn start() -> Arc<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Arc::new(Self {
             issuer: format!("http://{}", listener.local_addr().unwrap()),
@@ -232,7 +232,7 @@ async fn site(provider: &Provider, admission: Option<Admission>) -> Site {
 }
 
 /// A browser at the provider: its cookie, and where it is to be sent back to.
-async fn go(site: &Site, provider: &Provider) -> (String, String) {
+pub async fn go(site: &Site, provider: &Provider) -> (String, String) {
     let answer = site.get("/admin/oidc?next=/admin/people").await.expect(303);
     let set = answer.header("set-cookie");
     assert!(
@@ -244,7 +244,7 @@ async fn go(site: &Site, provider: &Provider) -> (String, String) {
     (set.split(';').next().unwrap().to_owned(), back)
 }
 
-async fn come_back(site: &Site, (cookie, back): &(String, String)) -> Answer {
+pub async fn come_back(site: &Site, (cookie, back): &(String, String)) -> Answer {
     site.call(Method::GET, back).header("cookie", cookie).send().await
 }
 

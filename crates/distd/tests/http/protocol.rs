@@ -43,7 +43,13 @@ async fn health() {
         "distd_requests_total{method=\"GET\",route=\"/healthz\",status=\"200\"} 1",
         "distd_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
         "distd_connections ",
-        "distd_sequencer_commands_total ",
+        "distd_ready 1",
+        "distd_refusals_total{code=\"route.not_found\"} 1",
+        "distd_store_events ",
+        "distd_sequencer_batch_commands_bucket{le=\"1024.0\"} ",
+        "distd_backup_last_success_timestamp_seconds 0.0",
+        "distd_build_info{version=\"",
+        "\nprocess_resident_memory_bytes ",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
@@ -77,6 +83,14 @@ async fn metrics_can_have_an_address_of_their_own() {
     assert!(status(metrics).await.contains("distd_connections"));
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn editors_get_the_schema_of_the_manifest() {
+    let site = Site::start().await;
+    let answer = site.get("/api/manifest.schema.json").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/schema+json");
+    assert_eq!(answer.json()["title"], "dist.json");
 }
 
 #[tokio::test]

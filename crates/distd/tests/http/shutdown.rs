@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use distd::{Config, Server, StartError};
 
-use crate::common::{Site, eventually, sha256};
+use crate::common::{Raw, Site, eventually, sha256};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_under_way_are_finished() {
@@ -18,13 +18,23 @@ async fn requests_under_way_are_finished() {
     let idle = site.raw();
     let address = site.address;
     let stopping = tokio::spawn(site.stop());
-    eventually("nobody is accepted any more", async || {
-        std::net::TcpStream::connect(address).is_err()
+    // While it goes on, a monitor is told.
+    eventually("it is not ready", async || {
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut raw = Raw(std::net::TcpStream::connect(address).unwrap());
+            raw.write("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n").read_to_end()
+        });
+        let answer = asked.await.unwrap();
+        answer.starts_with("HTTP/1.1 503") && answer.contains("server.stopping")
     })
     .await;
     upload.write("def");
     let answer = tokio::task::spawn_blocking(move || upload.read_to_end()).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    eventually("nobody is accepted any more", async || {
+        std::net::TcpStream::connect(address).is_err()
+    })
+    .await;
     let folder = stopping.await.unwrap();
     assert!(folder.path().join("objects").join(sha256("abcdef")).exists());
     drop(idle);
@@ -46,6 +56,27 @@ async fn requests_that_do_not_end_are_cut_after_the_grace() {
         crate::common::names_in(&folder.path().join("staging")),
         Vec::<String>::new()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_that_listen_keep_no_server_from_stopping() {
+    let site = Site::start().await;
+    let person = site.person("ann@example.org", Some(dist_model::Role::Admin), &[]).await;
+    let mut page = site.raw();
+    page.write(format!(
+        "GET /admin/live HTTP/1.1\r\nhost: x\r\ncookie: {}\r\n\r\n",
+        person.cookie
+    ));
+    let mut page = tokio::task::spawn_blocking(move || {
+        assert!(page.read_until("hello").starts_with("HTTP/1.1 200"));
+        page
+    })
+    .await
+    .unwrap();
+    site.stop().await;
+    // The stream has its end, rather than being cut.
+    let rest = tokio::task::spawn_blocking(move || page.read_to_end()).await.unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use persist::{Backend as _, StoreIdentity};
 
 use crate::maintenance::cleanup::is_referenced;
 use crate::query::audit::{AuditLine, Names, last_of_action};
-use crate::service::blocking;
+use crate::service::{Cleaned, blocking};
 use crate::{Caller, Error, Service};
 
 /// How the system does, but for what only the disk tells slowly: see [`Service::objects_on_disk`].
@@ -30,6 +30,8 @@ pub struct Health {
     pub last_backup: Option<AuditLine>,
     /// The last cleanup that removed anything.
     pub last_cleanup: Option<AuditLine>,
+    /// What cleanups of this process came to.
+    pub cleaned: Cleaned,
 }
 
 /// The files under `objects/`.
@@ -69,6 +71,7 @@ impl Service {
             inspectors: self.setup().inspector.workers(),
             last_backup,
             last_cleanup,
+            cleaned: *self.cleaned(),
         })
     }
 

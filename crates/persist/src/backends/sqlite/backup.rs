@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use super::connection::{Location, Session, sql_error};
 use super::open::sync_folder_of;
 use crate::backends::tables;
-use crate::{Error, Position, SqlError};
+use crate::{Error, Position, SqlError, SqlReadExt, params};
 
 /// `VACUUM INTO` reads in one transaction, so that writers neither wait nor make it start again,
 /// as they would a page-by-page copy.
@@ -32,16 +32,22 @@ fn copy(source: &Connection, path: &Path) -> Result<Position, Error> {
     source
         .execute("VACUUM INTO ?1", [copy.attach_name()?])
         .map_err(sql_error)?;
-    let position = position(&copy)?;
+    let position = read_through(&copy)?;
     File::open(path)?.sync_all()?;
     sync_folder_of(path)?;
     Ok(position)
 }
 
-fn position(copy: &Location) -> Result<Position, SqlError> {
+/// Reads every page of the copy, and answers the position that it stands at.
+fn read_through(copy: &Location) -> Result<Position, Error> {
     let connection = copy.connect(false, Duration::ZERO)?;
     let session = Session::begin(&connection, "BEGIN")?;
+    let found: String = session.query_one("PRAGMA quick_check(1)", params![], |row| row.get(0))?;
     let head = tables::head(&session)?;
     session.rollback()?;
-    Ok(head.position)
+    if found == "ok" {
+        Ok(head.position)
+    } else {
+        Err(Error::Corrupt(SqlError::decode(found)))
+    }
 }

@@ -28,7 +28,7 @@ use self::sequencer::{Pending, Request, Shared, Writer};
 use self::turn::Turn;
 use super::tables;
 use crate::{
-    After, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
+    After, Append, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
     OpenError, Outcome, Page, Position, RebuildError, RebuildReport, Receipt, Revision, SqlError, SqlRead, SqlTx,
     StoreIdentity, StreamName, SubmitError, SystemClock, TableDifference, params,
 };
@@ -54,6 +54,19 @@ pub struct Options {
     /// The file that is locked while the store is made or migrated; by default the database's path
     /// with `.lock` at its end.
     pub lock_path: Option<PathBuf>,
+    /// What [`OpenMode::AdoptProjections`] does beside making tables again.
+    pub adoption: Adoption,
+}
+
+/// What goes with the adoption of a store's tables by another set of projections.
+#[derive(Clone, Debug, Default)]
+pub struct Adoption {
+    /// Where the database is copied to, as it is, before anything is made again: nothing may be
+    /// there yet. The copy is on the disk, and was read through, before the adoption begins.
+    pub backup: Option<PathBuf>,
+    /// What is appended to the log in the transaction that replaces the tables, which thereby know
+    /// of it.
+    pub appends: Vec<Append>,
 }
 
 impl Default for Options {
@@ -67,6 +80,7 @@ impl Default for Options {
             queue: 1024,
             wal_limit: 1 << 30,
             lock_path: None,
+            adoption: Adoption::default(),
         }
     }
 }
@@ -79,7 +93,8 @@ pub enum OpenMode {
     /// Refuse if there is none.
     MustExist,
     /// Refuse if there is none. If its tables were made by another set of projections, make them
-    /// again by this one, from the log; writers of the other set are refused from then on.
+    /// again by this one, from the log, as [`Options::adoption`] says; writers of the other set are
+    /// refused from then on. The store's lock is held until that is done.
     AdoptProjections,
 }
 
@@ -92,6 +107,8 @@ pub struct Stats {
     pub batches: u64,
     /// How many commands those held.
     pub commands: u64,
+    /// The transactions by size: at `n` those of at most 2ⁿ commands, and more than half of that.
+    pub batch_sizes: [u64; 11],
     /// The size of the write-ahead log, in bytes.
     pub wal_bytes: u64,
     /// Why the writer has stopped for good, if it has.
@@ -193,8 +210,9 @@ impl SqlStore {
             }),
         };
         if opened.projections != own {
-            replay::adopt(&store, own).map_err(|error| OpenError::Adopt(Box::new(error)))?;
+            replay::adopt(&store, own, options.adoption).map_err(|error| OpenError::Adopt(Box::new(error)))?;
         }
+        drop(opened.lock);
         Ok(store)
     }
 
@@ -321,6 +339,7 @@ impl SqlStore {
             queue_len: queue.max_capacity() - queue.capacity(),
             batches: shared.batches.load(Ordering::Relaxed),
             commands: shared.commands.load(Ordering::Relaxed),
+            batch_sizes: shared.batch_sizes.each_ref().map(|size| size.load(Ordering::Relaxed)),
             wal_bytes,
             poisoned: shared.poisoned.get().cloned(),
         }

@@ -45,11 +45,13 @@ pub(super) struct Opened {
     pub(super) projections: String,
     /// `None` for a database in memory.
     pub(super) files: Option<Files>,
+    /// The store's file lock, until it is dropped; `None` for a database in memory.
+    pub(super) lock: Option<File>,
 }
 
-/// Opens a store, or makes it, while holding the store's file lock.
+/// Opens a store, or makes it, and holds the store's file lock from then on.
 pub(super) fn open(location: &Location, mode: OpenMode, options: &Options) -> Result<Opened, OpenError> {
-    let _lock = match location {
+    let lock = match location {
         Location::File(path) => {
             check_access(path, mode)?;
             Some(lock(path, options)?)
@@ -87,6 +89,7 @@ pub(super) fn open(location: &Location, mode: OpenMode, options: &Options) -> Re
         writer,
         projections: stored,
         files,
+        lock,
     })
 }
 

@@ -15,13 +15,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 
-use super::SqlStore;
 use super::connection::{Location, Session, run};
 use super::open::with_suffix;
 use super::sequencer::Writer;
+use super::{Adoption, SqlStore};
 use crate::backends::tables;
 use crate::{
-    After, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
+    After, Append, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
     SqlReadExt, SqlTx, Table, TableDifference, params,
 };
 
@@ -40,12 +40,15 @@ pub(super) fn rebuild(store: &SqlStore) -> Result<RebuildReport, RebuildError> {
 }
 
 /// Makes the tables of this program's set of projections, and enters that set in the head row.
-pub(super) fn adopt(store: &SqlStore, set: String) -> Result<RebuildReport, RebuildError> {
+pub(super) fn adopt(store: &SqlStore, set: String, adoption: Adoption) -> Result<(), RebuildError> {
+    if let Some(path) = &adoption.backup {
+        store.backup_to(path)?;
+    }
     let scratch = Scratch::replay(store)?;
     store.call(move |writer| {
-        let report = replace(writer, scratch, Replace::All(&set))?;
+        replace(writer, scratch, Replace::All(&set, adoption.appends))?;
         writer.projection_set = set;
-        Ok(report)
+        Ok(())
     })?
 }
 
@@ -60,12 +63,11 @@ pub(super) fn verify(store: &SqlStore) -> Result<Vec<TableDifference>, RebuildEr
 }
 
 /// What a rebuild replaces.
-#[derive(Clone, Copy)]
 enum Replace<'a> {
     /// The rows of tables that differ.
     Different,
-    /// Every table with its schema; the head row gets this set of projections.
-    All(&'a str),
+    /// Every table with its schema; the head row gets this set of projections, and the log these events.
+    All(&'a str, Vec<Append>),
 }
 
 fn replace(writer: &mut Writer, mut scratch: Scratch, what: Replace<'_>) -> Result<RebuildReport, RebuildError> {
@@ -87,11 +89,19 @@ fn replace_attached(writer: &Writer, scratch: &mut Scratch, what: Replace<'_>) -
     let mut session = Session::begin(&writer.connection, BEGIN)?;
     // A write as the first statement takes the write lock of the store, and of nothing else.
     session.execute(LOCK, params![])?;
-    let position = writer.head(&session)?;
+    let mut position = writer.head(&session)?;
+    let adopted = match what {
+        Replace::Different => None,
+        Replace::All(set, appends) => {
+            // Appended first, so that the replay meets them at the log's end like any other.
+            position = writer.append(&mut session, appends, position)?;
+            Some(set)
+        }
+    };
     scratch.follow(|after| Ok(tables::page(&session, after, PAGE)?))?;
     let tables = scratch.tables();
-    let differences = match what {
-        Replace::Different => {
+    let differences = match adopted {
+        None => {
             let differences = compare(&session, &tables)?;
             for difference in &differences {
                 if let Some(table) = tables.iter().find(|table| table.name == difference.table) {
@@ -102,7 +112,7 @@ fn replace_attached(writer: &Writer, scratch: &mut Scratch, what: Replace<'_>) -
             }
             differences
         }
-        Replace::All(set) => {
+        Some(set) => {
             for table in &tables {
                 keep_side_columns(&mut session, table)?;
                 let drop = format!("DROP TABLE IF EXISTS main.{}", quoted(table.name));

@@ -19,8 +19,8 @@ use super::open::{SCHEMA_VERSION, user_version};
 use crate::backends::tables::{self, Stored};
 use crate::stage::{Staged, Staging, stage};
 use crate::{
-    Clock, Commit, Commits, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, InvalidInput, Outcome,
-    Position, Receipt, SqlError, SqlTx, SubmitError,
+    Append, Clock, Commit, Commits, Committed, Conflict, Decision, Error, ErrorClass, InlineProjection, InvalidInput,
+    Outcome, Position, Receipt, SqlError, SqlTx, SubmitError,
 };
 
 /// How many commands one transaction takes, so that its first one does not wait for ever.
@@ -31,6 +31,8 @@ const MAX_BATCH: usize = 1024;
 pub(super) struct Shared {
     pub(super) batches: AtomicU64,
     pub(super) commands: AtomicU64,
+    /// Batches by the logarithm of their size, rounded up; the last is that of [`MAX_BATCH`].
+    pub(super) batch_sizes: [AtomicU64; 11],
     /// Asks the writer to take nothing more.
     pub(super) stopping: AtomicBool,
     /// Why the writer has stopped for good.
@@ -191,6 +193,8 @@ impl Writer {
             Ok(verdicts) => {
                 self.shared.batches.fetch_add(1, Ordering::Relaxed);
                 self.shared.commands.fetch_add(jobs.len() as u64, Ordering::Relaxed);
+                let size = jobs.len().next_power_of_two().ilog2() as usize;
+                self.shared.batch_sizes[size.min(10)].fetch_add(1, Ordering::Relaxed);
                 if verdicts.iter().any(Verdict::is_committed) {
                     self.shared.commits.notify();
                 }
@@ -280,6 +284,29 @@ impl Writer {
             return Err(Error::Superseded { stored });
         }
         Ok(head.position)
+    }
+
+    /// Appends to the log within a transaction, and to nothing else: no projection sees it. Answers
+    /// where the store stands then.
+    pub(super) fn append(
+        &self,
+        session: &mut Session<'_>,
+        appends: Vec<Append>,
+        head: Position,
+    ) -> Result<Position, Error> {
+        let commit = Commit {
+            appends,
+            ..Commit::default()
+        };
+        let staged = match stage(commit, &Stored(session), head, self.clock.now_ms())? {
+            Staging::Ready(staged) => staged,
+            Staging::Duplicate(_) | Staging::Conflict(_) => {
+                return Err(InvalidInput::Contradiction("what goes with an adoption expects nothing").into());
+            }
+        };
+        tables::store(session, &staged)?;
+        tables::set_head(session, staged.head)?;
+        Ok(staged.head)
     }
 
     /// Makes a transaction durable.
