@@ -36,9 +36,19 @@ pub struct Args {
 /// Checks the links, builds the book and runs the commands of the pages that the arguments name.
 pub fn run(binaries: &Binaries, args: &Args) -> Result<()> {
     let pages = page::all()?;
-    links::check(&pages)?;
-    build(&pages)?;
-    run_commands(binaries, &pages, &args.pages)
+    let done = [
+        links::check(&pages),
+        build(&pages),
+        run_commands(binaries, &pages, &args.pages),
+    ];
+    let failed: Vec<String> = done
+        .into_iter()
+        .filter_map(|result| result.err().map(|error| format!("{error:#}")))
+        .collect();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n\n"));
+    }
+    Ok(())
 }
 
 /// The same with all pages.

@@ -47,7 +47,7 @@ enum Task {
     Test(test::Args),
     /// Check which of our crates know which
     Edges,
-    /// Write docs/reference from the code
+    /// Write docs/reference and deploy/distd.toml from the code
     Reference(reference::Args),
     /// Build the book, check its links and run its commands
     Docs(docs::Args),

@@ -7,9 +7,7 @@ use anyhow::{Result, bail};
 use crate::corpus::{self, Corpus, Fixtures};
 use crate::image::{self, Verdict};
 use crate::server::{Binaries, Profile};
-use crate::{
-    browser, ci, crash, deployment, docs, durability, edges, faults, monitoring, mutate, shell, tools, tus,
-};
+use crate::{browser, ci, crash, deployment, docs, durability, edges, faults, monitoring, mutate, shell, tools, tus};
 
 /// What the task takes.
 #[derive(clap::Args)]

@@ -27,6 +27,10 @@ const NEEDS: &[Need] = &[
     ("python3 -c 'import ensurepip, venv'", "python3-venv"),
     ("command -v node", "nodejs"),
     ("command -v npm", "npm"),
+    // They read the completions and the manual.
+    ("command -v zsh", "zsh"),
+    ("command -v fish", "fish"),
+    ("command -v groff", "groff-base"),
 ];
 
 /// What builds images and runs them. Podman's own recommendations leave out what runs without systemd.
@@ -54,6 +58,7 @@ const SESSIONS: &[Need] = &[
     ("command -v cc", "gcc"),
     ("command -v curl", "curl"),
     ("command -v ip", "iproute2"),
+    ("command -v python3", "python3"),
     ("command -v sqlite3", "sqlite3"),
     ("command -v unshare", "util-linux"),
 ];

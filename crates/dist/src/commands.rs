@@ -72,10 +72,10 @@ pub fn run(command: Command, printer: Printer, environment: &Environment, folder
             let runtime = runtime.map_err(|error| {
                 Refusal::new(ErrorCode::InternalError, format!("the program cannot start: {error}"))
             })?;
-            runtime.block_on(run_on(command, &session, environment))
+            runtime.block_on(run_on(*command, &session, environment))
         }
         Command::Inspect(args) => Ok(inspect::inspect(&args, &inspector, printer)),
-        Command::Server(ServerCommand::Run(options)) => server::run(options, printer),
+        Command::Server(ServerCommand::Run(options)) => server::run(&options, printer),
         Command::Completions(args) => Ok(reference::completions(&args, printer)),
         Command::Man(args) => reference::man(&args, printer),
     }

@@ -37,7 +37,7 @@ impl Printer {
     /// Writes the answer of a command, once: as one JSON object, or as `human` says it.
     pub fn show(self, answer: &impl Serialize, human: impl FnOnce(&mut Text)) {
         if !self.json {
-            let mut text = Text::default();
+            let mut text = Text::for_stdout();
             human(&mut text);
             return write_out(text.as_str());
         }

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,12 +20,12 @@ const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 /// Whether the server on this machine answers, for health checks: exit 0 or 1
 #[derive(Args)]
 pub(crate) struct HealthCommand {
-    /// Where the server listens [default: 0.0.0.0:8787]
-    #[arg(long, env = "DISTD_LISTEN", value_name = "ADDR")]
-    listen: Option<SocketAddr>,
-    /// A TOML file with the server's settings
-    #[arg(long, env = "DISTD_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// Where the server listens, as it was told itself [default: 0.0.0.0:8787] [env: DISTD_LISTEN]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// A TOML file with the server's settings [env: DISTD_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
 }
 
 impl HealthCommand {
@@ -42,14 +41,10 @@ impl HealthCommand {
     }
 
     fn ask(self) -> Result<SocketAddr, String> {
-        let options = Options {
-            listen: self.listen,
-            config: self.config,
-            // Nothing of it is looked at.
-            data: Some(PathBuf::new()),
-            ..Options::default()
-        };
-        let address = reachable(options.resolve().map_err(|error| error.to_string())?.listen);
+        let flags = [("listen", self.listen), ("config", self.config)];
+        let given = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let config = given.collect::<Options>().resolve();
+        let address = reachable(config.map_err(|error| error.to_string())?.listen);
         let answer = exchange(address).map_err(|error| format!("nobody answers on {address}: {error}"))?;
         if answer == ALIVE {
             Ok(address)

@@ -123,6 +123,33 @@ mod tests {
     }
 
     #[test]
+    fn a_link_leads_to_what_its_readers_can_open() {
+        let page = |path: &str, in_book| Page {
+            path: path.into(),
+            in_book,
+            blocks: Vec::new(),
+            links: Vec::new(),
+            anchors: ["the-words".to_owned()].into(),
+        };
+        let (index, readme) = (page("docs/index.md", true), page("README.md", false));
+        let pages = [&index, &readme].map(|page| (page.path.as_path(), page)).into();
+        let blob = |path: &str| format!("{REPOSITORY}blob/main/{path}");
+        let check = |from: &Page, target: &str, is_good: bool| {
+            let fault = fault(from, target, &pages);
+            assert_eq!(fault.is_none(), is_good, "{target}: {fault:?}");
+        };
+        check(&index, "#the-words", true);
+        check(&index, "#no-words", false);
+        check(&index, "images/console.png", true);
+        check(&index, "images/nothing.png", false);
+        check(&index, "../README.md", false);
+        check(&index, &blob("README.md"), true);
+        check(&index, &blob("NOTHING.md"), false);
+        check(&readme, "docs/index.md#the-words", true);
+        check(&readme, "../elsewhere", false);
+    }
+
+    #[test]
     fn paths_stay_inside() {
         assert_eq!(
             normal(Path::new("docs/how-to/../reference/cli.md")),

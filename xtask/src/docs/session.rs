@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::page::{Block, Kind, Page};
+use super::page::{Kind, Page};
 use crate::server::Binaries;
 use crate::shell;
 
@@ -20,44 +20,36 @@ const OPERATORS: [&str; 6] = ["|", "||", "&&", ";", "then", "do"];
 
 /// Runs the blocks of a page in order. Whatever they leave running ends with them.
 pub fn run(binaries: &Binaries, page: &Page) -> Result<()> {
-    let blocks: Vec<&Block> = page.blocks.iter().collect();
-    if blocks.iter().all(|block| block.kind != Kind::Run) {
+    let of_kind = |wanted: Kind| {
+        let blocks = page.blocks.iter().enumerate();
+        blocks.filter(move |(_, block)| block.kind == wanted)
+    };
+    if of_kind(Kind::Run).next().is_none() {
         return Ok(());
     }
     let (home, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let output = |number: usize| scratch.path().join(number.to_string());
     let mut script = "ip link set lo up\n".to_owned();
-    for (number, block) in blocks.iter().enumerate().filter(|(_, block)| block.kind == Kind::Run) {
-        let output = scratch.path().join(number.to_string());
+    for (number, block) in of_kind(Kind::Run) {
         // One shell runs them all, so that variables and background jobs stay.
-        writeln!(script, "exec >{} 2>&1\n{}", output.display(), block.text)?;
+        writeln!(script, "exec >{} 2>&1\n{}", output(number).display(), block.text)?;
     }
     let path = scratch.path().join("script");
     fs::write(&path, script)?;
     let mut shell = reader(binaries, home.path(), scratch.path())?;
-    shell.arg("-eu").arg(&path);
-    let ended = shell::run(&mut shell, LIMIT);
-    let output = |number: usize| fs::read_to_string(scratch.path().join(number.to_string())).ok();
-    if ended.is_err() {
-        let last = (0..blocks.len())
-            .rev()
-            .find_map(|number| Some((blocks[number], output(number)?)));
-        let (block, said) =
-            last.context("the shell did not start: namespaces need root, or a kernel that gives them")?;
-        bail!(
-            "line {}: the commands failed:\n{}\n{}",
-            block.line,
-            block.text,
-            said.trim_end()
-        );
+    if let Err(error) = shell::run(shell.arg("-eu").arg(&path), LIMIT) {
+        let said = |(number, block)| Some((block, fs::read_to_string(output(number)).ok()?));
+        let Some((block, said)) = of_kind(Kind::Run).filter_map(said).next_back() else {
+            return Err(error.context("a network of one's own takes root, or a kernel that lets others have one"));
+        };
+        let (line, text, said): (_, &str, _) = (block.line, &block.text, said.trim_end());
+        bail!("line {line}: {error}\n{text}\n{said}");
     }
-    for (number, block) in blocks
-        .iter()
-        .enumerate()
-        .filter(|(_, block)| block.kind == Kind::Output)
-    {
-        let said = number.checked_sub(1).and_then(output);
-        let said = said.with_context(|| format!("line {}: no commands stand before the output", block.line))?;
-        compare(&block.text, &said).with_context(|| format!("line {}", block.line))?;
+    for (number, block) in of_kind(Kind::Output) {
+        let at = || format!("line {}", block.line);
+        let before = number.checked_sub(1).filter(|number| output(*number).exists());
+        let before = before.context("no commands stand before the output").with_context(at)?;
+        compare(&block.text, &fs::read_to_string(output(before))?).with_context(at)?;
     }
     Ok(())
 }
@@ -149,18 +141,30 @@ fn commands(text: &str) -> Vec<Vec<String>> {
         for command in words.split(|word| OPERATORS.contains(&word.as_str())) {
             let is_setting = |word: &&String| word.contains('=') || *word == "sudo";
             let command: Vec<String> = command.iter().skip_while(is_setting).cloned().collect();
+            let command = inside(&command);
             if command.first().is_some_and(|word| word == "dist" || word == "distd") {
-                commands.push(command);
+                commands.push(command.to_vec());
             }
         }
     }
     commands
 }
 
+/// What a command runs in a container, as `docker exec CONTAINER COMMAND` does; else itself.
+fn inside(command: &[String]) -> &[String] {
+    let is_engine = command.first().is_some_and(|word| word == "docker" || word == "podman");
+    let Some(exec) = command.iter().position(|word| is_engine && word == "exec") else {
+        return command;
+    };
+    let rest = &command[exec + 1..];
+    let flags = rest.iter().take_while(|word| word.starts_with('-')).count();
+    rest.get(flags + 1..).unwrap_or_default()
+}
+
 /// The words of a line, up to a comment, a redirection or the end of a substitution.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for letter in line.replace("$(", " ; ").chars() {
+    for letter in line.replace("\"$(", " ; ").replace("$(", " ; ").chars() {
         match (quote, letter) {
             (Some(mark), letter) if letter == mark => quote = None,
             (None, '\'' | '"') => {
@@ -192,7 +196,7 @@ mod tests {
         let found = commands(
             "cd out && dist ci publish --app acme \\\n  --version '1.0 0' a.apk 2>log # dist nothing\n\
              export DIST_TOKEN=$(dist token create --name ci)\nsudo distd --data /data &\necho dist\n\
-             DIST_APP=acme dist app show | head -1\n",
+             DIST_APP=acme dist app show | head -1\ndocker compose exec -T dist dist audit list\n",
         );
         let found: Vec<String> = found.iter().map(|words| words.join("|")).collect();
         assert_eq!(
@@ -202,6 +206,7 @@ mod tests {
                 "dist|token|create|--name|ci",
                 "distd|--data|/data",
                 "dist|app|show",
+                "dist|audit|list",
             ]
         );
     }

@@ -21,6 +21,7 @@ mod probe;
 mod protocol;
 mod readiness;
 mod releases;
+mod settings;
 mod shell;
 mod shutdown;
 mod snapshots;
