@@ -1,7 +1,7 @@
 //! `cargo xtask package`: the files of a release, in `target/package/`.
 //!
-//! An archive for each platform, its bill of materials, and `SHA256SUMS`. Two builds of a commit come
-//! to the same bytes: what tells is that their `SHA256SUMS` are equal.
+//! An archive for each platform, its bill of materials, `install.sh`, and `SHA256SUMS`. Two builds of a
+//! commit come to the same bytes: what tells is that their `SHA256SUMS` are equal.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -40,6 +40,8 @@ pub fn run(args: &Args) -> Result<()> {
         fs::write(folder.join(format!("{name}.cdx.json")), bill + "\n")?;
         pack(platform, &folder, &name, args.origin.epoch()?).context(platform.target)?;
     }
+    // Whoever installs gets the script of the same release.
+    fs::copy(shell::root().join("install.sh"), folder.join("install.sh"))?;
     let sums = checksums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums)?;
     print!("{}:\n{sums}", folder.display());
