@@ -20,7 +20,7 @@ default.
 | settings file | the key | `public-url = "https://get.example.org"` |
 
 The settings file is TOML. It is `{USUAL_FILE}` where that is there, unless `--config FILE` or `DISTD_CONFIG` names
-another. [`deploy/distd.toml`](../../deploy/distd.toml) has every setting, commented out. A key that is not known is
+another. [`deploy/distd.toml`](https://github.com/dist-release/dist/blob/main/deploy/distd.toml) has every setting, commented out. A key that is not known is
 refused, with its line and the nearest known one; paths are relative to the file's folder. A variable that is set to
 nothing counts as not set. One that begins with `DISTD_` and is not known is a warning at the start, unless Kubernetes
 set it for a service of that name.
