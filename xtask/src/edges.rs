@@ -12,6 +12,7 @@ use crate::shell;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("persist", &[]),
     ("dist-model", &[]),
+    ("dist-term", &[]),
     ("dist-blobs", &["dist-model"]),
     ("dist-inspect", &["dist-model"]),
     ("dist-api", &["dist-model"]),
@@ -25,11 +26,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dist-inspect",
             "dist-api",
             "dist-service",
+            "dist-term",
         ],
     ),
     (
         "dist",
-        &["dist-api", "dist-model", "dist-inspect", "dist-service", "distd"],
+        &[
+            "dist-api",
+            "dist-model",
+            "dist-inspect",
+            "dist-service",
+            "dist-term",
+            "distd",
+        ],
     ),
 ];
 

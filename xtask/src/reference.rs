@@ -1,4 +1,4 @@
-//! `cargo xtask reference`: docs/reference, written from the code.
+//! `cargo xtask reference`: docs/reference and deploy/distd.toml, written from the code.
 //!
 //! The writing is a test of this package's, so that every test run checks that what is committed is
 //! what the code says, and so that the tasks themselves are built without the product.

@@ -17,13 +17,22 @@ use crate::shell;
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// What the programs read from the environment, and what must not reach them from ours.
-const VARIABLES: [&str; 6] = [
+const VARIABLES: [&str; 15] = [
     "DIST_SERVER",
     "DIST_TOKEN",
     "DIST_TOKEN_FILE",
     "DIST_LOCAL_STORE",
     "DIST_APP",
     "DIST_CHANNEL",
+    "DIST_MANIFEST",
+    "DIST_FILES",
+    "DIST_VERSION",
+    "DIST_BUILD",
+    "DIST_DRAFT",
+    "DIST_DRY_RUN",
+    "DIST_STRICT",
+    "GITHUB_OUTPUT",
+    "GITHUB_STEP_SUMMARY",
 ];
 
 /// How the programs are built.

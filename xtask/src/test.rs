@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::corpus::{self, Corpus, Fixtures};
+use crate::image::{self, Verdict};
 use crate::server::{Binaries, Profile};
-use crate::{browser, crash, durability, edges, faults, monitoring, mutate, shell, tools, tus};
+use crate::{browser, ci, crash, deployment, docs, durability, edges, faults, monitoring, mutate, shell, tools, tus};
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -60,7 +61,13 @@ pub fn run(args: &Args) -> Result<()> {
     run_tests(&mut steps, &args.corpus);
     let corpus = args.corpus.find();
     run_programs(&mut steps, &corpus);
+    let not_contained = run_image(&mut steps);
     let failed = steps.summary();
+    if let Some(reason) = not_contained {
+        println!("\nNOT RUN, because this machine runs no containers:");
+        println!("  the image, deploy/compose.yaml and deploy/dist.container (cargo xtask image --check)");
+        println!("{reason}");
+    }
     if let Corpus::Missing(folder) = &corpus {
         println!("\nNOT RUN, because {} is missing:", folder.display());
         for name in [
@@ -136,9 +143,12 @@ fn run_programs(steps: &mut Steps, corpus: &Corpus) {
     };
     program(steps, "order of syncs, commits and answers", &durability::run);
     program(steps, "public tus clients", &tus::run);
+    program(steps, "the book, its links and its commands", &docs::run_all);
     program(steps, "metrics and alerts", &monitoring::run);
+    program(steps, "CI integrations and install script", &ci::run);
     program(steps, "faults", &faults::run_all);
     program(steps, "crashes", &crash::run_short);
+    program(steps, "settings for services and proxies", &deployment::run);
     program(steps, "pages in a browser", &|built| browser::run_all(built, corpus));
     if !matches!(corpus, Corpus::Missing(_)) {
         program(steps, "real artifacts", &|built| corpus::publish(built, corpus));
@@ -146,4 +156,16 @@ fn run_programs(steps: &mut Steps, corpus: &Corpus) {
     if let Corpus::At(folder) = corpus {
         program(steps, "damaged artifacts", &|built| mutate::run_short(built, folder));
     }
+}
+
+/// The image, as people will run it; gives the reason why containers cannot be run, where they cannot.
+fn run_image(steps: &mut Steps) -> Option<String> {
+    let mut hindrance = None;
+    steps.step("the container image", || {
+        if let Verdict::NotRun(reason) = image::check_here()? {
+            hindrance = Some(reason);
+        }
+        Ok(())
+    });
+    hindrance
 }

@@ -2,12 +2,13 @@
 //!
 //! On Debian and its kin, as root, what is missing is installed and said; elsewhere it is named.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
+use crate::ship::Platform;
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
 
@@ -26,6 +27,40 @@ const NEEDS: &[Need] = &[
     ("python3 -c 'import ensurepip, venv'", "python3-venv"),
     ("command -v node", "nodejs"),
     ("command -v npm", "npm"),
+    // They read the completions and the manual.
+    ("command -v zsh", "zsh"),
+    ("command -v fish", "fish"),
+    ("command -v groff", "groff-base"),
+];
+
+/// What builds images and runs them. Podman's own recommendations leave out what runs without systemd.
+const CONTAINERS: &[Need] = &[
+    ("command -v podman", "podman"),
+    ("command -v buildah", "buildah"),
+    ("command -v runc", "runc"),
+    ("ls /usr/lib/podman/netavark", "netavark"),
+    ("ls /usr/lib/podman/aardvark-dns", "aardvark-dns"),
+    ("command -v iptables", "iptables"),
+    ("ls /etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+];
+
+/// What the settings in `deploy/` are for, and what asks through a proxy.
+const DEPLOYMENT: &[Need] = &[
+    ("command -v systemd-analyze", "systemd"),
+    ("command -v caddy", "caddy"),
+    ("command -v nginx", "nginx-light"),
+    ("command -v openssl", "openssl"),
+    ("command -v curl", "curl"),
+];
+
+/// What somebody has at hand who follows the documentation.
+const SESSIONS: &[Need] = &[
+    ("command -v cc", "gcc"),
+    ("command -v curl", "curl"),
+    ("command -v ip", "iproute2"),
+    ("command -v python3", "python3"),
+    ("command -v sqlite3", "sqlite3"),
+    ("command -v unshare", "util-linux"),
 ];
 
 /// What looks at the pages.
@@ -35,6 +70,16 @@ const BROWSER: &[Need] = &[
         "ls /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
         "fonts-dejavu-core",
     ),
+];
+
+/// What the CI integrations and the install script run with, and what reads them first.
+const CI: &[Need] = &[
+    ("command -v busybox", "busybox"),
+    ("command -v curl", "curl"),
+    ("command -v ruby", "ruby"),
+    ("command -v shellcheck", "shellcheck"),
+    ("command -v strip", "binutils"),
+    ("command -v wget", "wget"),
 ];
 
 /// What the performance bar's script runs beside ours.
@@ -77,12 +122,28 @@ pub fn ensure_all() -> Result<()> {
         ensure_cargo_tool(crate_name, subcommand)?;
     }
     typos()?;
+    mdbook()?;
     Ok(())
 }
 
 /// Makes sure that a browser is there, and letters for it to draw.
 pub fn ensure_browser() -> Result<()> {
     ensure(BROWSER)
+}
+
+/// Makes sure that the commands of the documentation can be run.
+pub fn ensure_sessions() -> Result<()> {
+    ensure(SESSIONS)
+}
+
+/// Makes sure that an empty Debian can be made.
+pub fn ensure_debootstrap() -> Result<()> {
+    ensure(&[("command -v debootstrap", "debootstrap"), ("command -v git", "git")])
+}
+
+/// Makes sure that the CI integrations can be run.
+pub fn ensure_ci() -> Result<()> {
+    ensure(CI)
 }
 
 /// Makes sure that the peers of the benchmarks are there.
@@ -93,6 +154,40 @@ pub fn ensure_peers() -> Result<()> {
 /// Makes sure that what artifacts are held against is there.
 pub fn ensure_oracles() -> Result<()> {
     ensure(ORACLES)
+}
+
+/// Makes sure that images can be built, and be run as far as the machine lets them.
+pub fn ensure_containers() -> Result<()> {
+    ensure(CONTAINERS)
+}
+
+/// Makes sure that what the settings in `deploy/` are for is there.
+pub fn ensure_deployment() -> Result<()> {
+    ensure(DEPLOYMENT)
+}
+
+/// Makes sure that static programs can be built for a platform, and be run.
+pub fn ensure_static_builds(platform: &Platform) -> Result<()> {
+    ensure(match platform.arch {
+        "aarch64" => &[
+            ("command -v aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+            ("ls /usr/aarch64-linux-gnu/lib/libc.a", "libc6-dev-arm64-cross"),
+            ("command -v qemu-aarch64-static", "qemu-user-static"),
+        ],
+        _ => &[
+            ("command -v x86_64-linux-gnu-gcc", "gcc"),
+            ("ls /usr/lib/*/libc.a", "libc6-dev"),
+        ],
+    })?;
+    let libraries = shell::read(shell::command("rustc").args(["--print=target-libdir", "--target", platform.target]))?;
+    if !Path::new(libraries.trim()).exists() {
+        println!("installing Rust's standard library for {}", platform.target);
+        shell::run(
+            shell::command("rustup").args(["target", "add", platform.target]),
+            INSTALL_LIMIT,
+        )?;
+    }
+    Ok(())
 }
 
 fn ensure(needs: &[Need]) -> Result<()> {
@@ -138,6 +233,27 @@ fn ensure_cargo_tool(crate_name: &str, subcommand: &str) -> Result<()> {
     // Unoptimised it is built in a third of the time and still fast enough.
     let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", crate_name]);
     shell::run(&mut install, INSTALL_LIMIT).with_context(|| format!("{crate_name} is needed and cannot be installed"))
+}
+
+/// What makes a book of the documentation, without its own server.
+pub fn mdbook() -> Result<PathBuf> {
+    const VERSION: &str = "0.5.4";
+    let folder = shell::scratch().join("mdbook");
+    let program = folder.join("bin/mdbook");
+    let there = shell::read(shell::command(&program).arg("--version")).unwrap_or_default();
+    if there.trim() != format!("mdbook v{VERSION}") {
+        println!("installing mdbook {VERSION} with cargo");
+        let mut install = shell::cargo(["install", "--quiet", "--locked", "--debug", "mdbook"]);
+        install.args([
+            "--version",
+            VERSION,
+            "--no-default-features",
+            "--features=search",
+            "--root",
+        ]);
+        shell::run(install.arg(&folder), INSTALL_LIMIT)?;
+    }
+    Ok(program)
 }
 
 /// The checker of Prometheus's rules and metrics. Its Debian package is only unpacked: installed it

@@ -1,12 +1,17 @@
-//! docs/reference is what the code says: each file is rendered and compared with what is committed.
+//! docs/reference and deploy/distd.toml are what the code says: each file is rendered and compared with
+//! what is committed.
 //! `cargo xtask reference` writes them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "reference/cli.rs"]
 mod cli;
+#[path = "reference/configuration.rs"]
+mod configuration;
 #[path = "reference/http.rs"]
 mod http;
+#[path = "reference/manifest.rs"]
+mod manifest;
 #[path = "reference/model.rs"]
 mod model;
 
@@ -15,11 +20,14 @@ use std::path::Path;
 
 const NOTE: &str = "<!-- Written by `cargo xtask reference`. Change the code, not this file. -->\n\n";
 
-fn check(file: &str, rendered: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs/reference")
-        .join(file);
-    let expected = format!("{NOTE}{}\n", rendered.trim_end());
+/// A page of the reference.
+fn check(page: &str, rendered: &str) {
+    check_file(&format!("docs/reference/{page}"), &format!("{NOTE}{rendered}"));
+}
+
+fn check_file(file: &str, rendered: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let expected = format!("{}\n", rendered.trim_end());
     #[allow(clippy::disallowed_methods, reason = "the test's one setting")]
     let write = std::env::var_os("REFERENCE").is_some_and(|value| value == "write");
     if write {
@@ -31,7 +39,7 @@ fn check(file: &str, rendered: &str) {
     let differs = committed.lines().zip(expected.lines()).position(|(a, b)| a != b);
     assert!(
         committed == expected,
-        "docs/reference/{file} is not what the code says, from line {} on: run `cargo xtask reference`",
+        "{file} is not what the code says, from line {} on: run `cargo xtask reference`",
         differs.unwrap_or(committed.lines().count()) + 1
     );
 }
@@ -49,6 +57,22 @@ fn events() {
 #[test]
 fn command_line() {
     check("cli.md", &cli::render());
+}
+
+#[test]
+fn the_manifest() {
+    check("manifest.md", &manifest::render());
+}
+
+#[test]
+fn configuration() {
+    check("configuration.md", &configuration::render());
+}
+
+#[test]
+fn settings_file() {
+    let note = "# Written by `cargo xtask reference`. Change the code, not this file.\n\n";
+    check_file("deploy/distd.toml", &format!("{note}{}", configuration::render_file()));
 }
 
 #[test]

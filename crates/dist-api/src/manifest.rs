@@ -4,12 +4,14 @@
 mod json;
 mod parse;
 
-pub use parse::nearest;
-
 use dist_model::{Build, ChannelName, Digest, FileName, Platform, Refusal, Slug, Source, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+
+/// The JSON Schema (2020-12) of a manifest's file, for editors. It takes what [`Manifest::parse`] takes,
+/// where a schema can say it.
+pub const SCHEMA: &str = include_str!("../../../schema/dist.schema.json");
 
 /// Which of its two forms a manifest has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

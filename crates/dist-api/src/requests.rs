@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dist_model::decide::LinkIntent;
+use dist_model::decide::{LinkIntent, TokenIntent};
 use dist_model::{
-    AppChanges, ChannelName, ErrorCode, InstallLink, Platform, Refusal, Scope, Slug, Timestamp, parse_duration,
+    AppChanges, ChannelName, ErrorCode, InstallLink, Platform, Refusal, Scope, Scopes, Slug, Timestamp, parse_duration,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -71,7 +71,7 @@ pub struct Yank {
     pub reason: Option<String>,
 }
 
-/// `POST /api/tokens`.
+/// `POST /api/tokens`. The token ends at a time or after a while, and never where neither is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenCreate {
@@ -90,6 +90,26 @@ pub struct TokenCreate {
     /// When it ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// How long it lasts: a number and `s`, `m`, `h` or `d`, such as `90d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<String>,
+}
+
+impl TokenCreate {
+    /// What is asked for, by the clock of whoever makes the token.
+    ///
+    /// # Errors
+    /// `token.invalid` where the end is said twice or cannot be read.
+    pub fn intent(self, now: Timestamp) -> Result<TokenIntent, Refusal> {
+        let expires_at = end(self.expires_at, self.expires_in.as_deref(), now);
+        Ok(TokenIntent {
+            name: self.name,
+            scopes: Scopes(self.scopes),
+            app_slug: self.app_slug,
+            channels: self.channels,
+            expires_at: expires_at.map_err(|message| Refusal::new(ErrorCode::TokenInvalid, message))?,
+        })
+    }
 }
 
 /// `POST …/channels/{name}/links`: the body may be empty. The link ends at a time or after a while, and
@@ -113,20 +133,25 @@ impl LinkCreate {
     /// # Errors
     /// `link.invalid` where the end is said twice or cannot be read.
     pub fn intent(self, channel: ChannelName, now: Timestamp) -> Result<LinkIntent, Refusal> {
-        let invalid = |message: String| Refusal::new(ErrorCode::LinkInvalid, message);
-        let expires_at = match (self.expires_at, self.expires_in) {
-            (None, None) => now.plus_millis(InstallLink::USUAL_MS),
-            (Some(at), None) => at,
-            (None, Some(text)) => parse_duration(&text)
-                .map(|length| now.plus(length))
-                .ok_or_else(|| invalid(format!("expires_in takes 7d, 12h or 30m, not {text:?}")))?,
-            (Some(_), Some(_)) => return Err(invalid("a link has expires_at or expires_in, not both".to_owned())),
-        };
+        let expires_at = end(self.expires_at, self.expires_in.as_deref(), now)
+            .map_err(|message| Refusal::new(ErrorCode::LinkInvalid, message))?;
         Ok(LinkIntent {
             channel,
             note: self.note,
-            expires_at,
+            expires_at: expires_at.unwrap_or_else(|| now.plus_millis(InstallLink::USUAL_MS)),
         })
+    }
+}
+
+/// When something ends that says so by a time, by a length of time, or not at all. A length is told
+/// apart from a time so that the same request, sent again under its key, is the same.
+fn end(at: Option<Timestamp>, after: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    match (at, after) {
+        (at, None) => Ok(at),
+        (None, Some(text)) => parse_duration(text)
+            .map(|length| Some(now.plus(length)))
+            .ok_or_else(|| format!("expires_in takes 90d, 12h or 30m, not {text:?}")),
+        (Some(_), Some(_)) => Err("give expires_at or expires_in, not both".to_owned()),
     }
 }
 
@@ -150,6 +175,29 @@ pub struct BackupRequest {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_ends_at_a_time_after_a_while_or_never() {
+        let check = |end: &str, expect: Result<Option<&str>, ErrorCode>| {
+            let body = format!(r#"{{"name": "ci", "scopes": ["publish"]{end}}}"#);
+            let request: TokenCreate = serde_json::from_str(&body).unwrap();
+            let intent = request.intent(Timestamp::from_millis(0));
+            let found = intent.map(|intent| intent.expires_at.map(|at| at.to_string()));
+            let expect = expect.map(|at| at.map(str::to_owned));
+            assert_eq!(found.map_err(|refusal| refusal.code), expect, "{body}");
+        };
+        check("", Ok(None));
+        check(r#", "expires_in": "90d""#, Ok(Some("1970-04-01T00:00:00.000Z")));
+        check(
+            r#", "expires_at": "2026-12-31T00:00:00+01:00""#,
+            Ok(Some("2026-12-30T23:00:00.000Z")),
+        );
+        check(r#", "expires_in": "-1d""#, Err(ErrorCode::TokenInvalid));
+        check(
+            r#", "expires_in": "1d", "expires_at": "2026-12-31T00:00:00Z""#,
+            Err(ErrorCode::TokenInvalid),
+        );
+    }
 
     #[test]
     fn a_link_ends_at_a_time_or_after_a_while() {

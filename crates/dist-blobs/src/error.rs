@@ -1,5 +1,6 @@
 //! What can go wrong, with the error code that a person gets to see.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,16 +24,18 @@ pub enum OpenError {
     /// The folder belongs to somebody else.
     #[error(
         "{path} belongs to user {owner} and cannot be written by user {ours}: {}",
-        what_gives_permission(path, *owner, *ours),
+        what_gives_permission(path, data, *owner, *ours),
         path = path.display()
     )]
     PermissionDenied {
-        /// The folder that cannot be written.
+        /// The file or folder that cannot be written.
         path: PathBuf,
-        /// The user id of its owner.
-        owner: u32,
-        /// The effective user id of this process.
-        ours: u32,
+        /// The data folder that it is, or is in.
+        data: PathBuf,
+        /// Whom it belongs to.
+        owner: Ids,
+        /// Whom this process acts as.
+        ours: Ids,
     },
     /// The file system is mounted read-only.
     #[error("{} is on a file system that is mounted read-only", path.display())]
@@ -71,12 +74,30 @@ impl OpenError {
     }
 }
 
-fn what_gives_permission(path: &Path, owner: u32, ours: u32) -> String {
-    let path = path.display();
-    if owner == ours {
-        format!("allow it with `chmod u+rwx {path}`")
-    } else {
-        format!("run as user {owner}, or give it away with `chown -R {ours} {path}`")
+/// A user and a group by their numbers, which is all that a container knows of them; written as
+/// `chown` takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// The user's number.
+    pub user: u32,
+    /// The group's number.
+    pub group: u32,
+}
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.user, self.group)
+    }
+}
+
+/// Most often other files have the same owner, so all of the data folder is given away.
+fn what_gives_permission(path: &Path, data: &Path, owner: Ids, ours: Ids) -> String {
+    let (path, data) = (path.display(), data.display());
+    match owner.user {
+        user if user == ours.user => format!("allow it with `chmod u+rwX {path}`"),
+        // No reason to run as root.
+        0 => format!("give it away with `chown -R {ours} {data}`"),
+        _ => format!("run as user {owner}, or give it away with `chown -R {ours} {data}`"),
     }
 }
 
@@ -195,27 +216,40 @@ mod tests {
         assert_eq!(sort(Errno::IO), ErrorCode::StoreIo);
     }
 
+    fn denied(owner: u32, ours: u32) -> String {
+        let ids = |id| Ids {
+            user: id,
+            group: id + 1,
+        };
+        OpenError::PermissionDenied {
+            path: "/srv/dist/objects".into(),
+            data: "/srv/dist".into(),
+            owner: ids(owner),
+            ours: ids(ours),
+        }
+        .to_string()
+    }
+
     #[test]
     fn an_owner_is_told_of_chmod() {
-        let error = OpenError::PermissionDenied {
-            path: "/srv/dist".into(),
-            owner: 999,
-            ours: 999,
-        };
-        assert!(error.to_string().ends_with("`chmod u+rwx /srv/dist`"), "{error}");
+        let said = denied(999, 999);
+        assert!(
+            said.ends_with(": allow it with `chmod u+rwX /srv/dist/objects`"),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_permission_error_says_which_chown_is_missing() {
-        let error = OpenError::PermissionDenied {
-            path: "/srv/dist/objects".into(),
-            owner: 1001,
-            ours: 999,
-        };
         assert_eq!(
-            error.to_string(),
-            "/srv/dist/objects belongs to user 1001 and cannot be written by user 999: \
-             run as user 1001, or give it away with `chown -R 999 /srv/dist/objects`"
+            denied(1001, 999),
+            "/srv/dist/objects belongs to user 1001:1002 and cannot be written by user 999:1000: \
+             run as user 1001:1002, or give it away with `chown -R 999:1000 /srv/dist`"
+        );
+        assert_eq!(
+            denied(0, 999),
+            "/srv/dist/objects belongs to user 0:1 and cannot be written by user 999:1000: \
+             give it away with `chown -R 999:1000 /srv/dist`"
         );
     }
 }

@@ -34,9 +34,9 @@ mod store;
 pub mod testing;
 mod transfer;
 
-pub use backends::fs::{Fs, FsStore};
+pub use backends::fs::{Fs, FsStore, check_access};
 pub use backends::memory::{Memory, MemoryStore};
-pub use error::{BlobError, OpenError, ReceiveError};
+pub use error::{BlobError, Ids, OpenError, ReceiveError};
 pub use filesystem::sync_folder;
 pub use gc::{Hold, RemovalGuard, Swept};
 pub use receive::receive;

@@ -32,6 +32,7 @@ pub mod events;
 mod ids;
 mod link;
 mod names;
+mod nearest;
 mod platform;
 mod release;
 mod reports;
@@ -53,6 +54,7 @@ pub use event::{AuditTarget, Event};
 pub use ids::{AppId, ArtifactId, LinkId, ReleaseId, SessionId, TokenId, UserId, new_id};
 pub use link::InstallLink;
 pub use names::{Build, ChannelName, Email, FileName, Slug, Version};
+pub use nearest::nearest;
 pub use platform::Platform;
 pub use release::{Release, ReleaseStatus, Source};
 pub use reports::{

@@ -3,7 +3,7 @@
 use dist_model::decide::{self, Decided};
 use dist_model::{
     App, Channel, ChannelChanges, ChannelDetail, ChannelMove, ChannelName, ErrorCode, Moved, Refusal, Release, Scope,
-    Slug,
+    Slug, nearest,
 };
 use persist::SqlRead;
 use serde_json::{Value, json};
@@ -73,9 +73,7 @@ impl Service {
         self.write_once(caller, idempotency, move |tx, scene| {
             scene.caller.require_move(&slug, Some(&name), scene.context.now)?;
             let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
-            if rows::channel(&*tx, &app.id, &name)?.is_none() {
-                return Err(no_such_channel(&slug, &name).into());
-            }
+            known_channel(&*tx, &app, &name)?;
             let state = rows::move_state(&*tx, &app.id, &name)?;
             let tx: &dyn SqlRead = &*tx;
             let decided = decide::roll_back(&state, if_current, |revision| {
@@ -118,6 +116,25 @@ impl Service {
     }
 }
 
+/// A channel of an app that the caller may read. Where it is not there, the refusal names the one that
+/// was probably meant.
+pub(crate) fn known_channel(tx: &dyn SqlRead, app: &App, name: &ChannelName) -> Result<Channel, Error> {
+    if let Some(channel) = rows::channel(tx, &app.id, name)? {
+        return Ok(channel);
+    }
+    let refusal = no_such_channel(&app.slug, name);
+    let names = rows::channel_names(tx, app)?;
+    Err(match nearest(name.as_str(), names.iter().map(ChannelName::as_str)) {
+        Some(near) => Refusal::new(
+            refusal.code,
+            format!("{} has no channel {name}: did you mean {near}?", app.slug),
+        )
+        .with("nearest", near),
+        None => refusal,
+    }
+    .into())
+}
+
 pub(crate) fn no_such_channel(app: &Slug, channel: &ChannelName) -> Refusal {
     Refusal::new(
         ErrorCode::ChannelNotFound,
@@ -126,7 +143,7 @@ pub(crate) fn no_such_channel(app: &Slug, channel: &ChannelName) -> Refusal {
 }
 
 fn current_release(tx: &dyn SqlRead, app: &App, name: &ChannelName) -> Result<Release, Error> {
-    let channel = rows::channel(tx, &app.id, name)?.ok_or_else(|| no_such_channel(&app.slug, name))?;
+    let channel = known_channel(tx, app, name)?;
     let id = channel.current_release_id.ok_or_else(|| {
         Refusal::new(
             ErrorCode::ChannelEmpty,

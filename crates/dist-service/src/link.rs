@@ -7,11 +7,11 @@ use dist_model::{ChannelName, ErrorCode, Event, InstallLink, LinkId, Refusal, Sc
 use persist::{SqlRead, SqlReadExt as _, params};
 use serde_json::{Value, json};
 
-use crate::channel::no_such_channel;
+use crate::channel::known_channel;
 use crate::idempotency::Receipted;
 use crate::people::{self, no_such, select_links};
 use crate::query::app_to_read;
-use crate::{Caller, Error, Idempotency, Page, Paging, Principal, Service, rows, secret};
+use crate::{Caller, Error, Idempotency, Page, Paging, Principal, Service, secret};
 
 const KIND: &str = "link_";
 
@@ -56,9 +56,7 @@ impl Service {
                 .caller
                 .require_move(&slug, Some(&intent.channel), scene.context.now)?;
             let app = app_to_read(&*tx, &scene.caller, &slug)?;
-            if rows::channel(&*tx, &app.id, &intent.channel)?.is_none() {
-                return Err(no_such_channel(&slug, &intent.channel).into());
-            }
+            known_channel(&*tx, &app, &intent.channel)?;
             let decided = decide::create_link(&app, &intent, secret_hash, &scene.context, &mut scene.ids())?;
             let value = NewLink {
                 secret: Some(secret),
@@ -133,7 +131,7 @@ impl Service {
         let links = self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
             if let Some(channel) = channel {
-                rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+                known_channel(tx, &app, channel)?;
             }
             let sql = select_links!(
                 "WHERE app_id = ?1 AND (?2 IS NULL OR channel = ?2) AND (created_at < ?3 OR (created_at = ?3 AND id < ?4)) ORDER BY created_at DESC, id DESC LIMIT ?5"

@@ -194,6 +194,12 @@ pub(crate) fn channels_at(tx: &dyn SqlRead, release: &Release) -> Result<Vec<Cha
     })
 }
 
+/// The names of an app's channels.
+pub(crate) fn channel_names(tx: &dyn SqlRead, app: &App) -> Result<Vec<ChannelName>, SqlError> {
+    let sql = "SELECT name FROM channels WHERE app_id = ?1 ORDER BY name";
+    tx.query_all(sql, params![app.id.as_str()], |row| parsed(row, 0))
+}
+
 /// A channel as a move finds it; one that was never moved where there is none.
 pub(crate) fn move_state(tx: &dyn SqlRead, app: &AppId, name: &ChannelName) -> Result<MoveState, SqlError> {
     let Some(channel) = channel(tx, app, name)? else {

@@ -116,6 +116,10 @@ impl Service {
     /// the older format is imported.
     pub fn open(data: &Path, mode: OpenMode, setup: Setup) -> Result<Self, Error> {
         let database = data.join("dist.db");
+        let files = ["dist.db", "dist.db-wal", "dist.db-shm", "lock"].map(|name| data.join(name));
+        for path in [data].into_iter().chain(files.iter().map(PathBuf::as_path)) {
+            dist_blobs::check_access(data, path).map_err(Error::OpenFolder)?;
+        }
         let old = import::read(data)?;
         if mode != OpenMode::Create && old.is_none() && !database.exists() {
             let message = format!(

@@ -1,8 +1,9 @@
 //! Every command. Its flags stand beside the function that runs it, in [`crate::commands`].
 
 use clap::{Args, Parser, Subcommand};
+use dist_term::{Completions, Man};
 
-use crate::commands::{app, audit, channel, ci, config, inspect, link, reference, release, store, token};
+use crate::commands::{app, audit, channel, ci, config, inspect, link, release, store, token};
 use crate::settings::Connection;
 
 /// Publish builds, move channels, and look after a store
@@ -40,16 +41,16 @@ pub struct On<C: Subcommand> {
 pub enum Command {
     /// On a store or a server.
     #[command(flatten)]
-    State(StateCommand),
+    State(Box<StateCommand>),
     /// Say what files are, without a server
     Inspect(inspect::Files),
     /// The server
     #[command(subcommand)]
     Server(ServerCommand),
     /// Print a completion script for a shell
-    Completions(reference::Completions),
+    Completions(Completions),
     /// Print the manual page, or write one for each command
-    Man(reference::Man),
+    Man(Man),
 }
 
 /// The subjects that have a state.

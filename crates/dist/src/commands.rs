@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use dist_api::{Page, Paging};
 use dist_inspect::ChildInspector;
-use dist_model::{ErrorCode, Refusal};
+use dist_model::{ErrorCode, Refusal, Timestamp, parse_duration};
 use serde::Serialize;
 
 use crate::cli::{
@@ -34,7 +34,7 @@ use crate::text::Table;
 pub type Outcome = Result<u8, Refusal>;
 
 /// Everything went as asked.
-const DONE: u8 = 0;
+pub const DONE: u8 = 0;
 
 /// Which part of a list.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -72,10 +72,10 @@ pub fn run(command: Command, printer: Printer, environment: &Environment, folder
             let runtime = runtime.map_err(|error| {
                 Refusal::new(ErrorCode::InternalError, format!("the program cannot start: {error}"))
             })?;
-            runtime.block_on(run_on(command, &session, environment))
+            runtime.block_on(run_on(*command, &session, environment))
         }
         Command::Inspect(args) => Ok(inspect::inspect(&args, &inspector, printer)),
-        Command::Server(ServerCommand::Run(options)) => server::run(options, printer),
+        Command::Server(ServerCommand::Run(options)) => server::run(&options, printer),
         Command::Completions(args) => Ok(reference::completions(&args, printer)),
         Command::Man(args) => reference::man(&args, printer),
     }
@@ -89,7 +89,7 @@ async fn run_on(command: StateCommand, session: &Session, environment: &Environm
         StateCommand::Release(on) => match on.command {
             ReleaseCommand::List(args) => release::list(args, session).await,
             ReleaseCommand::Show(args) => release::show(args, session).await,
-            ReleaseCommand::Publish(args) => release::publish(args, session).await,
+            ReleaseCommand::Publish(args) => release::publish(args, session, environment).await,
             ReleaseCommand::Promote(args) => release::promote(args, session).await,
             ReleaseCommand::Rollback(args) => release::rollback(args, session).await,
             ReleaseCommand::Yank(args) => release::yank(args, session).await,
@@ -154,5 +154,45 @@ fn either(place: Option<String>, flag: Option<String>, what: &str) -> Result<Str
         (place, flag) => place
             .or(flag)
             .ok_or_else(|| usage(format!("{what} is missing: name it, or see --help"))),
+    }
+}
+
+/// When a flag says that something ends: at a time, or after a length of time. The length is sent as it
+/// is, so that the command run again under its key is the same request.
+fn ending(flag: Option<String>) -> Result<(Option<Timestamp>, Option<String>), Refusal> {
+    let Some(text) = flag else {
+        return Ok((None, None));
+    };
+    if parse_duration(&text).is_some() {
+        return Ok((None, Some(text)));
+    }
+    let at = text.parse().map_err(|_| {
+        usage(format!(
+            "--expires takes 90d, 12h or a time such as 2026-12-31T00:00:00Z, not {text:?}"
+        ))
+    })?;
+    Ok((Some(at), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ending_is_a_length_or_a_time() {
+        let check = |text: &str, expect: Option<(Option<&str>, Option<&str>)>| {
+            let found = ending(Some(text.to_owned())).ok();
+            let found = found.map(|(at, after)| (at.map(|at| at.to_string()), after));
+            let expect = expect.map(|(at, after)| (at.map(str::to_owned), after.map(str::to_owned)));
+            assert_eq!(found, expect, "{text}");
+        };
+        check("90d", Some((None, Some("90d"))));
+        check("12h", Some((None, Some("12h"))));
+        check(
+            "2026-12-31T00:00:00+01:00",
+            Some((Some("2026-12-30T23:00:00.000Z"), None)),
+        );
+        check("tomorrow", None);
+        check("-1d", None);
     }
 }

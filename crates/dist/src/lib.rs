@@ -5,7 +5,7 @@
 //! way, and hands what it got to the `Printer`, which writes JSON or a table.
 //!
 //! ```
-//! let help = dist::command().render_help().to_string();
+//! let help = dist::program().command().render_help().to_string();
 //! assert!(help.contains("Usage: dist"));
 //! ```
 
@@ -15,9 +15,11 @@ mod artifacts;
 mod ci;
 mod cli;
 mod commands;
+mod examples;
 mod manifest;
 mod printer;
 mod read_back;
+mod report;
 mod session;
 mod settings;
 mod target;
@@ -28,8 +30,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind as ParseErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use dist_model::{ErrorCode, Refusal};
+use dist_term::Program;
 use serde_json::json;
 
 use crate::cli::Cli;
@@ -41,9 +44,9 @@ pub use crate::settings::variables;
 /// The exit code of a wrong command line.
 const USAGE: u8 = 2;
 
-/// Every command and flag, for whoever renders the reference.
-pub fn command() -> clap::Command {
-    Cli::command()
+/// The program `dist`: every command and flag, and examples.
+pub fn program() -> Program {
+    Program::new(Cli::command(), examples::EXAMPLES)
 }
 
 /// All of the program: arguments and environment of the process in, its exit code out.
@@ -51,7 +54,8 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let environment = Environment::of_process();
     let printer = Printer::new(wants_json(&arguments), &environment);
-    let cli = match Cli::try_parse_from(&arguments) {
+    let parsed = program().command().try_get_matches_from(&arguments);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error, printer),
     };

@@ -60,40 +60,60 @@ fn notes(path: &Path) -> Result<String, Refusal> {
 /// # Errors
 /// `artifact.path_not_found` where there is none, `artifact.path_ambiguous` where there are several.
 fn resolve(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
-    let literal = folder.join(text);
-    // A file may really be called `app[1].apk`.
-    if !text.contains(['*', '?', '[']) || literal.exists() {
-        return Ok(literal);
-    }
-    let pattern = if Path::new(text).is_absolute() || folder.as_os_str().is_empty() {
-        text.to_owned()
-    } else {
-        format!("{}/{text}", glob::Pattern::escape(&folder.to_string_lossy()))
-    };
-    let matches = glob::glob(&pattern).map_err(|error| {
-        about(
-            &literal,
-            ErrorCode::ManifestInvalidField,
-            &format!("is no glob: {error}"),
-        )
-    })?;
-    let mut files: Vec<PathBuf> = matches.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    let mut files = matches(folder, text)?;
     match files.len() {
         1 => Ok(files.remove(0)),
-        0 => Err(about(
-            &literal,
-            ErrorCode::PathNotFound,
-            "matches no file: build first, or correct the glob",
-        )),
         count => {
             let names: Vec<String> = files.iter().take(5).map(|path| path.display().to_string()).collect();
             let message = format!(
                 "matches {count} files, {}: a glob must match exactly one",
                 names.join(", ")
             );
-            Err(about(&literal, ErrorCode::PathAmbiguous, &message).with("matches", names))
+            Err(about(&folder.join(text), ErrorCode::PathAmbiguous, &message).with("matches", names))
         }
     }
+}
+
+/// The files that `lines` name, a path or a glob a line; a glob may match several.
+///
+/// # Errors
+/// `artifact.path_not_found` where a glob matches none.
+pub fn list(lines: &str) -> Result<Vec<PathBuf>, Refusal> {
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let files: Vec<Vec<PathBuf>> = lines
+        .map(|line| matches(Path::new(""), line))
+        .collect::<Result<_, _>>()?;
+    Ok(files.concat())
+}
+
+/// What `text` names below `folder`: itself, or one file or more that it matches as a glob.
+fn matches(folder: &Path, text: &str) -> Result<Vec<PathBuf>, Refusal> {
+    let literal = folder.join(text);
+    // A file may really be called `app[1].apk`.
+    if !text.contains(['*', '?', '[']) || literal.exists() {
+        return Ok(vec![literal]);
+    }
+    let pattern = if Path::new(text).is_absolute() || folder.as_os_str().is_empty() {
+        text.to_owned()
+    } else {
+        format!("{}/{text}", glob::Pattern::escape(&folder.to_string_lossy()))
+    };
+    let found = glob::glob(&pattern).map_err(|error| {
+        about(
+            &literal,
+            ErrorCode::ManifestInvalidField,
+            &format!("is no glob: {error}"),
+        )
+    })?;
+    let files: Vec<PathBuf> = found.filter_map(Result::ok).filter(|path| path.is_file()).collect();
+    if files.is_empty() {
+        return Err(about(
+            &literal,
+            ErrorCode::PathNotFound,
+            "matches no file: build first, or correct the glob",
+        ));
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Printer {
     /// Writes the answer of a command, once: as one JSON object, or as `human` says it.
     pub fn show(self, answer: &impl Serialize, human: impl FnOnce(&mut Text)) {
         if !self.json {
-            let mut text = Text::default();
+            let mut text = Text::for_stdout();
             human(&mut text);
             return write_out(text.as_str());
         }
@@ -59,6 +59,12 @@ impl Printer {
     /// Something that a person should know although the command succeeds.
     pub fn warn(self, text: &str) {
         self.label("warning", "33", text);
+    }
+
+    /// Puts a refusal on the page of a GitHub run, as its workflow command `::error` does.
+    pub fn annotate(refusal: &Refusal) {
+        let message = clean(&refusal.message).replace('%', "%25");
+        eprintln!("::error title=dist {}::{message}", refusal.code.as_str());
     }
 
     /// What is going on, for people only.

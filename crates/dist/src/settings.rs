@@ -8,8 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dist_api::manifest::nearest;
-use dist_model::{ErrorCode, Refusal};
+use dist_model::{ErrorCode, Refusal, nearest};
 
 /// The environment variables that `dist` itself reads.
 pub mod variables {
@@ -25,11 +24,40 @@ pub mod variables {
     pub const APP: &str = "DIST_APP";
     /// The channel, where `--channel` is not given.
     pub const CHANNEL: &str = "DIST_CHANNEL";
+    /// `dist ci publish`: the manifest.
+    pub const MANIFEST: &str = "DIST_MANIFEST";
+    /// `dist ci publish`: the artifacts in place of a manifest, a path or a glob a line.
+    pub const FILES: &str = "DIST_FILES";
+    /// `dist ci publish`: the version.
+    pub const VERSION: &str = "DIST_VERSION";
+    /// `dist ci publish`: the build.
+    pub const BUILD: &str = "DIST_BUILD";
+    /// `dist ci publish`: `true` begins or fills a draft.
+    pub const DRAFT: &str = "DIST_DRAFT";
+    /// `dist ci publish`: `true` writes nothing.
+    pub const DRY_RUN: &str = "DIST_DRY_RUN";
+    /// `dist ci publish`: `true` refuses what is otherwise a warning.
+    pub const STRICT: &str = "DIST_STRICT";
     /// Set to anything: no colours.
     pub const NO_COLOR: &str = "NO_COLOR";
 
     /// All of them.
-    pub const ALL: &[&str] = &[SERVER, TOKEN, TOKEN_FILE, LOCAL_STORE, APP, CHANNEL, NO_COLOR];
+    pub const ALL: &[&str] = &[
+        SERVER,
+        TOKEN,
+        TOKEN_FILE,
+        LOCAL_STORE,
+        APP,
+        CHANNEL,
+        MANIFEST,
+        FILES,
+        VERSION,
+        BUILD,
+        DRAFT,
+        DRY_RUN,
+        STRICT,
+        NO_COLOR,
+    ];
 }
 
 /// The name of the settings file, looked for from the working directory upward.
@@ -54,6 +82,21 @@ impl Environment {
     /// secrets so.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A switch: off where the variable is not set.
+    ///
+    /// # Errors
+    /// `usage.error` for anything but `true` and `false`: a misspelt `--dry-run` must not publish.
+    pub fn switch(&self, name: &str) -> Result<bool, Refusal> {
+        match self.get(name) {
+            Some("true") => Ok(true),
+            Some("false") | None => Ok(false),
+            Some(other) => Err(Refusal::new(
+                ErrorCode::UsageError,
+                format!("{name} is {other:?}: use true or false"),
+            )),
+        }
     }
 }
 

@@ -21,8 +21,7 @@ function words(millis) {
     far < DAY ? [HOUR, "h"] :
     far < 60 * DAY ? [DAY, "d"] :
     far < 730 * DAY ? [30 * DAY, "mo"] : [365 * DAY, "y"];
-  const number = Math.floor(far / size);
-  return millis < 0 ? `in ${number} ${unit}` : `${number} ${unit} ago`;
+  return millis < 0 ? `in ${Math.round(far / size)} ${unit}` : `${Math.floor(far / size)} ${unit} ago`;
 }
 
 function refreshTimes() {

@@ -1,7 +1,7 @@
 //! The HTTP server of the release platform: the API, the install pages and the artifact store.
 //!
 //! [`Server`] is the main type: bound to an address and a data folder, it serves until it is told
-//! to stop. [`run()`] is all of the program `distd`, and of `dist server run`.
+//! to stop. [`main()`] is all of the program `distd`, and [`run()`] all of `dist server run`.
 //!
 //! The way of a request: [`router`] lists every route; a handler extracts (the caller, path
 //! segments, a bounded body), calls one function of `dist_service`, and renders what it answers.
@@ -21,8 +21,10 @@
 //! # }
 //! ```
 
+mod answer;
 mod api;
 mod body;
+mod cli;
 mod config;
 mod connection;
 mod console;
@@ -35,6 +37,7 @@ mod install;
 mod metrics;
 mod observe;
 mod oidc;
+mod probe;
 pub mod router;
 mod run;
 mod server;
@@ -45,7 +48,10 @@ mod state;
 mod user;
 mod web;
 
-pub use config::{Config, ConfigError, Limits, OidcConfig, Options};
+pub use cli::{is_called_by_name, main, program};
+pub use config::{
+    Config, ConfigError, HEADING, Kind, Level, Limits, OidcConfig, Options, Otherwise, Problem, SETTINGS, Setting,
+    USUAL_FILE,
+};
 pub use run::run;
 pub use server::{Server, StartError};
-pub use user::UserCommand;

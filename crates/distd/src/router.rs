@@ -69,6 +69,7 @@ fn all() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(latest::follow_arch))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::update))
+        .routes(routes!(releases::schema))
         .routes(routes!(releases::list, releases::publish))
         .routes(routes!(releases::show, releases::discard))
         .routes(routes!(releases::add_artifacts))

@@ -19,15 +19,27 @@ const USAGE: u8 = 2;
 ///
 /// It starts its own runtime, so it must not be called from inside of one, and it inspects in
 /// processes of the running program, which must begin with [`dist_inspect::run_if_inspector`].
-pub fn run(options: Options) -> ExitCode {
-    let mut config = match options.resolve() {
+pub fn run(options: &Options) -> ExitCode {
+    let settings = options.gather();
+    let mut config = match settings.config() {
         Ok(config) => config,
-        Err(error) => return fail(&error, USAGE),
+        Err(error) => {
+            for problem in error.problems() {
+                eprintln!("distd: {problem}");
+            }
+            return ExitCode::from(USAGE);
+        }
     };
     if let Err(error) = init_logs(&config.log) {
         return fail(&error, USAGE);
     }
     log_panics();
+    for doubt in settings.doubts(&config) {
+        tracing::warn!("{doubt}");
+    }
+    // Relative to the folder that the server was started in, it may be another than one thinks.
+    let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+    tracing::info!("the data folder is {} ({})", data.display(), settings.origin_of_data());
     config.inspector = Arc::new(ChildInspector::of_this_program());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -2,18 +2,19 @@
 //! without one.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::Read as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use dist_api::{ErrorBody, Links};
+use dist_api::Links;
 use dist_model::decide::UserIntent;
 use dist_model::{Email, ErrorCode, Refusal, Role, Roles, Slug, User, UserChanges};
 use dist_service::{Caller, Error, Invited, OpenMode, Paging, Principal, Service, Setup, UserRow};
+use dist_term::{Table, Text, or_dash};
 use serde_json::{Value, json};
 
-use crate::config::Options;
+use crate::answer::Answer;
+use crate::config::StoreOptions;
 use crate::state::own_url;
 
 /// Let people in and keep them out, from a shell on the data folder
@@ -22,24 +23,10 @@ pub struct UserCommand {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    place: Place,
+    options: StoreOptions,
     /// Answer with one JSON object on stdout
     #[arg(long, global = true)]
     json: bool,
-}
-
-/// Where the store is, and what its links start with.
-#[derive(Args)]
-struct Place {
-    /// The data folder
-    #[arg(long, global = true, env = "DISTD_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// What links start with, such as `https://get.example.org/dist`
-    #[arg(long, global = true, env = "DISTD_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<String>,
-    /// A TOML file with these settings, as the server takes it
-    #[arg(long, global = true, env = "DISTD_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -49,7 +36,7 @@ enum Action {
         /// The address to sign in with
         email: String,
         /// What to call them
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         name: String,
         #[command(flatten)]
         roles: RoleArgs,
@@ -111,12 +98,6 @@ impl RoleArgs {
     }
 }
 
-/// What a command has to say: to programs, and to people.
-struct Said {
-    json: Value,
-    text: String,
-}
-
 impl UserCommand {
     /// Does what the command says, and writes what came of it.
     pub fn run(self) -> ExitCode {
@@ -124,33 +105,13 @@ impl UserCommand {
             .build()
             .map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))
             .and_then(|runtime| runtime.block_on(self.act()));
-        let (line, code) = match said {
-            Ok(said) if self.json => (said.json.to_string(), 0),
-            Ok(said) => (said.text, 0),
-            Err(refusal) => {
-                let code = refusal.code.kind().exit_code();
-                if self.json {
-                    (json!(ErrorBody::from(&refusal)).to_string(), code)
-                } else {
-                    eprintln!("distd: {}\ncode: {}", refusal.message, refusal.code.as_str());
-                    (String::new(), code)
-                }
-            }
-        };
-        let written = line.is_empty() || writeln!(std::io::stdout(), "{line}").is_ok();
-        ExitCode::from(if written { code } else { 1 })
+        let answer = said.unwrap_or_else(|refusal| Answer::refused(&refusal, self.json));
+        answer.give(self.json)
     }
 
-    async fn act(&self) -> Result<Said, Refusal> {
-        let options = Options {
-            data: self.place.data.clone(),
-            public_url: self.place.public_url.clone(),
-            config: self.place.config.clone(),
-            ..Options::default()
-        };
-        let config = options
-            .resolve()
-            .map_err(|error| Refusal::new(ErrorCode::UsageError, error.to_string()))?;
+    async fn act(&self) -> Result<Answer, Refusal> {
+        let config = self.options.0.resolve();
+        let config = config.map_err(|error| Refusal::new(ErrorCode::UsageError, error.to_string()))?;
         let links = Links::new(&config.public_url.unwrap_or_else(|| own_url(config.listen)));
         // The first admin may be there before the server is.
         let mode = match self.action {
@@ -178,7 +139,7 @@ struct Shell {
 }
 
 impl Shell {
-    async fn act(&self, action: &Action) -> Result<Said, Error> {
+    async fn act(&self, action: &Action) -> Result<Answer, Error> {
         let Self { service, caller, .. } = self;
         match action {
             Action::Add { email, name, roles } => {
@@ -220,7 +181,7 @@ impl Shell {
         self.service.user_by_email(&self.caller, &Email::typed(email)?).await
     }
 
-    async fn set_disabled(&self, email: &str, disabled: bool) -> Result<Said, Error> {
+    async fn set_disabled(&self, email: &str, disabled: bool) -> Result<Answer, Error> {
         let changes = UserChanges {
             disabled: Some(disabled),
             ..UserChanges::default()
@@ -228,13 +189,13 @@ impl Shell {
         self.change(email, changes).await
     }
 
-    async fn change(&self, email: &str, changes: UserChanges) -> Result<Said, Error> {
+    async fn change(&self, email: &str, changes: UserChanges) -> Result<Answer, Error> {
         let user = self.find(email).await?;
         let user = self.service.update_user(&self.caller, &user.id, changes).await?;
         Ok(changed(&user))
     }
 
-    async fn list(&self) -> Result<Said, Error> {
+    async fn list(&self) -> Result<Answer, Error> {
         let mut paging = Paging::default();
         let mut rows = Vec::new();
         loop {
@@ -245,31 +206,28 @@ impl Shell {
                 break;
             }
         }
-        let text: Vec<_> = rows.iter().map(line).collect();
+        let mut text = Text::for_stdout();
+        text.table(&Table::new(["EMAIL", "NAME", "MAY", "LAST SEEN"]).rows(&rows, cells));
         let items: Vec<_> = rows.iter().map(row_json).collect();
-        Ok(Said {
-            json: json!({ "items": items }),
-            text: text.join("\n"),
-        })
+        Ok(Answer::done(json!({ "items": items }), text.as_str().to_owned()))
     }
 
-    fn invited(&self, invited: &Invited) -> Said {
+    fn invited(&self, invited: &Invited) -> Answer {
         let url = self.links.invitation(&invited.secret);
-        Said {
-            text: format!(
-                "{url}\nwith this link {} sets a password, until {}",
-                invited.user.email, invited.expires_at
-            ),
-            json: json!({ "url": url, "expires_at": invited.expires_at, "user": invited.user }),
-        }
+        let json = json!({ "url": url, "expires_at": invited.expires_at, "user": invited.user });
+        let mut text = Text::default();
+        text.line(&url);
+        text.line(format!(
+            "with this link {} sets a password, until {}",
+            invited.user.email, invited.expires_at
+        ));
+        Answer::done(json, text.as_str().to_owned())
     }
 }
 
-fn changed(user: &User) -> Said {
-    Said {
-        text: format!("{} {}", user.email, standing(user)),
-        json: json!({ "user": user }),
-    }
+fn changed(user: &User) -> Answer {
+    let text = format!("{} {}\n", user.email, standing(user));
+    Answer::done(json!({ "user": user }), text)
 }
 
 fn row_json(row: &UserRow) -> Value {
@@ -280,9 +238,14 @@ fn row_json(row: &UserRow) -> Value {
     json
 }
 
-fn line(row: &UserRow) -> String {
+fn cells(row: &UserRow) -> [String; 4] {
     let seen = row.last_seen_at.map_or_else(|| "never".to_owned(), |at| at.to_string());
-    format!("{}  {}  last seen {seen}", row.user.email, standing(&row.user))
+    [
+        row.user.email.to_string(),
+        or_dash(Some(&row.user.name).filter(|name| !name.is_empty())),
+        standing(&row.user),
+        seen,
+    ]
 }
 
 /// What a person may, in a few words.

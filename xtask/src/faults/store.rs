@@ -1,9 +1,8 @@
 //! Data folders that this program cannot or must not use.
 
-use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -71,17 +70,37 @@ pub fn wrong_owner(binaries: &Binaries) -> Result<()> {
         command = nobody;
         Ok(command)
     };
-    let mut list = binaries.dist(
-        ["app", "list", "--local-store"]
-            .map(OsStr::new)
-            .into_iter()
-            .chain([data.as_os_str()]),
-    );
-    list = as_nobody(list, "dist")?;
-    let message = expect_exit(&server::answer(&mut list)?, 4, "store.permission_denied")?;
-    ensure!(message.contains("chown"), "no chown in {message:?}");
-    let said = failed_start(as_nobody(distd(binaries, &data), "distd")?, 4)?;
-    ensure!(said.contains("chown"), "no chown in {said:?}");
+    let refuse = |path: &Path, whose: &str| -> Result<()> {
+        let list = binaries.dist([
+            "app".as_ref(),
+            "list".as_ref(),
+            "--local-store".as_ref(),
+            data.as_os_str(),
+        ]);
+        let message = expect_exit(
+            &server::answer(&mut as_nobody(list, "dist")?)?,
+            4,
+            "store.permission_denied",
+        )?;
+        let wanted = format!(
+            "{} belongs to user {whose} and cannot be written by user 65534:65534: give it away with `chown -R 65534:65534 {}`",
+            path.display(),
+            data.display()
+        );
+        ensure!(message == wanted, "dist: {message:?}, not {wanted:?}");
+        let said = failed_start(as_nobody(distd(binaries, &data), "distd")?, 4)?;
+        ensure!(said.contains(&wanted), "distd: {said:?} does not say {wanted:?}");
+        Ok(())
+    };
+    refuse(&data, "0:0").context("a folder of root's")?;
+    // The folder is theirs, and a file in it is not, as after somebody has restored it as root.
+    chown(&data, Some(65534), None)?;
+    refuse(&data.join("dist.db"), "0:0").context("a database of root's")?;
+    // Not even to be looked into.
+    fs::set_permissions(&data, Permissions::from_mode(0o700))?;
+    chown(&data, Some(0), None)?;
+    refuse(&data, "0:0").context("a folder that is closed")?;
+    fs::set_permissions(&data, Permissions::from_mode(0o755))?;
     expect_whole(binaries, &data)
 }
 

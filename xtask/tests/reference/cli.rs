@@ -1,19 +1,22 @@
-//! Every command of `dist`, from the parser itself.
+//! Every command of `dist` and `distd`, from the parsers themselves.
 
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
+use dist_term::Program;
 
 /// One section a command.
 pub fn render() -> String {
-    let mut root = dist::command();
-    root.build();
     let mut page = "# Command line\n".to_owned();
-    section(&root, &mut page);
+    for program in [dist::program(), distd::program()] {
+        let mut root = program.without_examples().clone();
+        root.build();
+        section(&program, &root, &mut page);
+    }
     page
 }
 
-fn section(command: &Command, page: &mut String) {
+fn section(program: &Program, command: &Command, page: &mut String) {
     let name = command.get_bin_name().unwrap_or(command.get_name());
     let about = command.get_long_about().or_else(|| command.get_about());
     let about = about.map(ToString::to_string).unwrap_or_default();
@@ -25,28 +28,32 @@ fn section(command: &Command, page: &mut String) {
         usage.trim_start_matches("Usage: ").replace('\n', "\n    ")
     )
     .unwrap();
-    list(
-        "",
-        command.get_arguments().filter(|argument| !argument.is_global_set()),
-        page,
-    );
+    let is_setting = |argument: &&Arg| argument.get_help_heading() == Some(distd::HEADING);
+    let (global, own): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().partition(|argument| argument.is_global_set());
+    list("", own.iter().copied().filter(|argument| !is_setting(argument)), page);
+    if own.iter().any(is_setting) {
+        page.push_str("\nEvery [setting of the server](configuration.md) is a flag of it.\n");
+    }
     let subcommands = || command.get_subcommands().filter(|command| command.get_name() != "help");
     if name == "dist" {
-        list(
-            "Every command takes:",
-            command.get_arguments().filter(|argument| argument.is_global_set()),
-            page,
-        );
+        list("Every command takes:", global.iter().copied(), page);
         let shared = subcommands()
             .map(shared_arguments)
             .find(|arguments| arguments.len() > 1);
         list("Every command on a store takes:", shared.into_iter().flatten(), page);
     }
+    if name.starts_with("distd ") && command.has_subcommands() {
+        list("Every command of it takes:", global.into_iter(), page);
+    }
     if let Some(more) = command.get_after_help() {
         write!(page, "\n{more}\n").unwrap();
     }
+    let examples = program.examples(name);
+    if !examples.is_empty() {
+        write!(page, "\n```sh\n{}\n```\n", examples.join("\n")).unwrap();
+    }
     for command in subcommands() {
-        section(command, page);
+        section(program, command, page);
     }
 }
 
@@ -98,7 +105,8 @@ fn describe(argument: &Arg, page: &mut String) {
         .iter()
         .map(|value| value.to_string_lossy())
         .collect();
-    if !defaults.is_empty() && argument.get_action().takes_values() {
+    let is_shown = argument.get_action().takes_values() && !argument.is_hide_default_value_set();
+    if !defaults.is_empty() && is_shown {
         write!(page, " [default: `{}`]", defaults.join(",")).unwrap();
     }
     if let Some(variable) = argument.get_env() {

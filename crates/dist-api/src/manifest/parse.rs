@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use dist_model::{Build, ErrorCode, Refusal, Source};
+use dist_model::{Build, ErrorCode, Refusal, Source, nearest};
 use serde_json::{Map, Value};
 
 use super::{ArtifactEntry, Form, Manifest, Overrides, json};
@@ -247,7 +247,7 @@ impl Fields {
             let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
             text.len() <= 200
                 && essence
-                    .trim_end()
+                    .trim_end_matches(' ')
                     .split_once('/')
                     .is_some_and(|(kind, sub)| token(kind) && token(sub))
                 && parameters.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
@@ -313,34 +313,4 @@ impl Fields {
             None => refusal,
         })
     }
-}
-
-/// The one of `known` that `word` was probably meant to be: the fewest letters to insert, drop or
-/// change, and not more than a third of them (so that `xyz` is not taken for `app`).
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.chars().count() > 64 {
-        return None;
-    }
-    known
-        .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// The Levenshtein distance, in one row.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let substituted = corner + usize::from(letter != *other);
-            corner = row[j + 1];
-            row[j + 1] = substituted.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::filesystem::{network_kind, sync_directory};
 use crate::store::hash_file;
-use crate::{Backend, BlobError, OpenError, Staging, StagingName, Store};
+use crate::{Backend, BlobError, Ids, OpenError, Staging, StagingName, Store};
 
 /// How often a staging file is begun anew when a sweep takes it away before it is locked.
 const STAGE_ATTEMPTS: usize = 16;
@@ -356,29 +356,46 @@ fn open_folder(data: &Path, name: &str, mode: u32) -> Result<OwnedFd, OpenError>
     let path = data.join(name);
     match rustix::fs::mkdirat(CWD, &path, Mode::from(mode)) {
         Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(open_error("make", &path, data, errno)),
+        Err(errno) => return Err(open_error("make", &path, data, data, errno)),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(CWD, &path, flags, Mode::empty())
-        .map_err(|errno| open_error("open", &path, &path, errno))?;
-    if let Some(kind) = network_kind(&fd).map_err(|errno| open_error("stat", &path, &path, errno))? {
+        .map_err(|errno| open_error("open", &path, &path, data, errno))?;
+    if let Some(kind) = network_kind(&fd).map_err(|errno| open_error("stat", &path, &path, data, errno))? {
         let path = data.to_owned();
         return Err(OpenError::NetworkFilesystem { path, kind });
     }
-    let wanted = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-    rustix::fs::accessat(CWD, &path, wanted, AtFlags::EACCESS)
-        .map_err(|errno| open_error("write to", &path, &path, errno))?;
+    check_access(data, &path)?;
     Ok(fd)
 }
 
-/// `blamed` is the folder whose permissions decide whether `path` can be had.
-fn open_error(action: &'static str, path: &Path, blamed: &Path, errno: Errno) -> OpenError {
+/// Sees that this process may write `path`, which is the data folder `data` or something in it, so
+/// that whoever may not is told before anything is tried. What is not there yet may be made.
+pub fn check_access(data: &Path, path: &Path) -> Result<(), OpenError> {
+    let Ok(stat) = rustix::fs::stat(path) else {
+        return Ok(());
+    };
+    let mut wanted = Access::READ_OK | Access::WRITE_OK;
+    wanted.set(Access::EXEC_OK, FileType::from_raw_mode(stat.st_mode).is_dir());
+    rustix::fs::accessat(CWD, path, wanted, AtFlags::EACCESS)
+        .map_err(|errno| open_error("write to", path, path, data, errno))
+}
+
+/// `blamed` is what of the data folder has the permissions that decide whether `path` can be had.
+fn open_error(action: &'static str, path: &Path, blamed: &Path, data: &Path, errno: Errno) -> OpenError {
     let path = PathBuf::from(path);
     match errno {
         Errno::ACCESS | Errno::PERM => OpenError::PermissionDenied {
-            owner: rustix::fs::stat(blamed).map_or(0, |stat| stat.st_uid),
-            ours: rustix::process::geteuid().as_raw(),
             path: blamed.to_owned(),
+            data: data.to_owned(),
+            owner: rustix::fs::stat(blamed).map_or(Ids { user: 0, group: 0 }, |stat| Ids {
+                user: stat.st_uid,
+                group: stat.st_gid,
+            }),
+            ours: Ids {
+                user: rustix::process::geteuid().as_raw(),
+                group: rustix::process::getegid().as_raw(),
+            },
         },
         Errno::ROFS => OpenError::ReadOnly { path },
         Errno::NOSPC | Errno::DQUOT => OpenError::Full { path },

@@ -4,7 +4,7 @@ use dist_model::{App, Channel, ChannelDetail, ChannelName, HistoryEntry, Release
 use persist::{SqlRead, SqlReadExt as _, params};
 
 use crate::access::no_such_app;
-use crate::channel::no_such_channel;
+use crate::channel::known_channel;
 use crate::{Caller, Error, Page, Paging, Service, rows};
 
 /// How many of an app's releases its overview shows.
@@ -62,8 +62,7 @@ impl Service {
     pub async fn channel(&self, caller: &Caller, slug: &Slug, channel: &ChannelName) -> Result<ChannelDetail, Error> {
         self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
-            let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
-            channel_detail(tx, found)
+            channel_detail(tx, known_channel(tx, &app, channel)?)
         })
     }
 
@@ -77,9 +76,7 @@ impl Service {
     ) -> Result<Page<HistoryEntry>, Error> {
         self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
-            if rows::channel(tx, &app.id, channel)?.is_none() {
-                return Err(no_such_channel(slug, channel).into());
-            }
+            known_channel(tx, &app, channel)?;
             history(tx, &app, channel, paging)
         })
     }

@@ -12,12 +12,13 @@ use dist_api::manifest::{ArtifactEntry, Manifest, Overrides};
 use dist_model::decide::PublishStatus;
 use dist_model::{Build, ChannelName, ErrorCode, Refusal, Slug, Source, Version};
 
-use super::{DONE, Outcome};
+use super::Outcome;
 use crate::artifacts::{Staged, stage, version_differences};
 use crate::printer::Printer;
 use crate::read_back::Expected;
+use crate::report::{Account, Report, ReportFlag};
 use crate::session::{AppFlag, Once, Session, usage};
-use crate::settings::{Environment, Origin, Setting, Settings};
+use crate::settings::{Environment, Origin, Setting, Settings, variables};
 use crate::target::Target;
 use crate::text::{Table, Text, size};
 
@@ -27,45 +28,85 @@ const SENDINGS: u32 = 3;
 /// Publishes a release.
 #[derive(Args, Debug)]
 pub struct Publish {
-    /// The manifest [default: dist.json]
+    /// The manifest [env: DIST_MANIFEST] [default: dist.json]
     #[arg(long, value_name = "FILE", conflicts_with = "files")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
     app: AppFlag,
-    /// The version; beats the manifest's
+    /// The version; beats the manifest's [env: DIST_VERSION]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
-    /// The build; beats the manifest's
+    /// The build; beats the manifest's [env: DIST_BUILD]
     #[arg(long, value_name = "BUILD")]
     build: Option<String>,
     /// The channel to move; beats the manifest's [env: DIST_CHANNEL]
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
-    /// Begin or fill a draft, which other jobs add to
+    /// Begin or fill a draft, which other jobs add to [env: DIST_DRAFT=true]
     #[arg(long)]
     draft: bool,
-    /// Check everything and write nothing
+    /// Check everything and write nothing [env: DIST_DRY_RUN=true]
     #[arg(long)]
     dry_run: bool,
     /// Refuse artifacts that say another version or build than the release, or that would not install
-    /// as an update of the last one
+    /// as an update of the last one [env: DIST_STRICT=true]
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
+    report: ReportFlag,
+    #[command(flatten)]
     once: Once,
-    /// The artifacts, in place of a manifest
+    /// The artifacts, in place of a manifest [env: DIST_FILES, a path or glob a line]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
+impl Publish {
+    /// What the flags leave out, from the environment, in which CI systems hand inputs on.
+    fn or_environment(mut self, environment: &Environment) -> Result<Self, Refusal> {
+        let text = |name| environment.get(name).map(str::to_owned);
+        self.version = self.version.or_else(|| text(variables::VERSION));
+        self.build = self.build.or_else(|| text(variables::BUILD));
+        self.draft |= environment.switch(variables::DRAFT)?;
+        self.dry_run |= environment.switch(variables::DRY_RUN)?;
+        self.strict |= environment.switch(variables::STRICT)?;
+        if self.manifest.is_none() && self.files.is_empty() {
+            self.manifest = text(variables::MANIFEST).map(PathBuf::from);
+            if let Some(lines) = environment.get(variables::FILES) {
+                if self.manifest.is_some() {
+                    return Err(usage(
+                        "the environment names both DIST_MANIFEST and DIST_FILES: name one of them",
+                    ));
+                }
+                self.files = crate::manifest::list(lines)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// `dist ci publish`.
 pub async fn publish(args: Publish, session: &Session, environment: &Environment) -> Outcome {
+    let report = Report::begin(&args.report, environment)?;
+    let done = match args.or_environment(environment) {
+        Ok(args) => publish_release(args, session, environment, &report).await,
+        Err(refusal) => Err(refusal),
+    };
+    report.finish(done, session.printer)
+}
+
+async fn publish_release(
+    args: Publish,
+    session: &Session,
+    environment: &Environment,
+    report: &Report,
+) -> Result<Account, Refusal> {
     let printer = session.printer;
     let (mut manifest, paths) = describe_release(&args, session)?;
     fill_source(&mut manifest, environment);
     let staged = stage(std::mem::take(&mut manifest.artifacts), paths, &*session.inspector)?;
     manifest.artifacts = staged.iter().map(|artifact| artifact.entry.clone()).collect();
-    check_versions(&manifest, &staged, args.strict, printer)?;
+    let warnings = check_versions(&manifest, &staged, args.strict, printer)?;
 
     if args.dry_run {
         let target = match session.target() {
@@ -75,7 +116,7 @@ pub async fn publish(args: Publish, session: &Session, environment: &Environment
         };
         let plan = plan::plan(target.as_ref(), &manifest, &staged).await?;
         printer.show(&plan, |out| plan.describe(out));
-        return Ok(DONE);
+        return Ok(plan.account().with_warnings(warnings));
     }
     let target = session.target_or_new(&args.once)?;
     // What can be refused is refused before anything is uploaded.
@@ -85,7 +126,7 @@ pub async fn publish(args: Publish, session: &Session, environment: &Environment
         .check(&target, &result, printer)
         .await?;
     printer.show(&result, |out| describe(&result, out));
-    Ok(DONE)
+    Ok(report.account(&target, &result).await.with_warnings(warnings))
 }
 
 /// The release as the manifest or the flags describe it, and the files that it is made of.
@@ -128,7 +169,7 @@ fn manifest_of_files(app: Slug, overrides: Overrides, files: usize) -> Result<Ma
     Ok(Manifest {
         app,
         display_name: None,
-        version: version.ok_or_else(|| usage("files without a manifest need --version"))?,
+        version: version.ok_or_else(|| usage("files without a manifest need --version or DIST_VERSION"))?,
         build: overrides.build.unwrap_or_else(Build::none),
         channel: overrides.channel,
         notes: None,
@@ -149,7 +190,13 @@ fn fill_source(manifest: &mut Manifest, environment: &Environment) {
     source.run_url = source.run_url.take().or(found.run_url);
 }
 
-fn check_versions(manifest: &Manifest, staged: &[Staged], strict: bool, printer: Printer) -> Result<(), Refusal> {
+/// Says what people should know of the files, and answers how they differ from the release.
+fn check_versions(
+    manifest: &Manifest,
+    staged: &[Staged],
+    strict: bool,
+    printer: Printer,
+) -> Result<Vec<String>, Refusal> {
     let differences = version_differences(staged, manifest.version.as_str(), manifest.build.as_str());
     if strict && !differences.is_empty() {
         return Err(Refusal::new(ErrorCode::StrictMismatch, differences.join("; ")).with("differences", differences));
@@ -167,7 +214,7 @@ fn check_versions(manifest: &Manifest, staged: &[Staged], strict: bool, printer:
             ));
         }
     }
-    Ok(())
+    Ok(differences)
 }
 
 /// Publishes, and sends what the store says that it lacks: so a token that may not publish sends

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use dist_api::LinkCreate;
-use dist_model::{ChannelName, LinkId, Refusal, Timestamp, parse_duration};
+use dist_model::{ChannelName, LinkId};
 
 use super::token::{now, state};
-use super::{DONE, Outcome, PagingFlags, either, show_page};
-use crate::session::{AppFlag, Once, Session, usage};
+use super::{DONE, Outcome, PagingFlags, either, ending, show_page};
+use crate::session::{AppFlag, Once, Session};
 use crate::text::or_dash;
 
 /// Makes a tester link.
@@ -56,9 +56,11 @@ pub struct Revoke {
 pub async fn create(args: Create, session: &Session) -> Outcome {
     let slug = session.app(&args.app)?;
     let channel = session.channel(args.channel.as_deref())?;
+    let (expires_at, expires_in) = ending(args.expires)?;
     let request = LinkCreate {
         note: args.note.unwrap_or_default(),
-        ..ending(args.expires)?
+        expires_at,
+        expires_in,
     };
     let target = session.target_once(&args.once)?;
     let created = target.create_link(&slug, &channel, &request).await?;
@@ -109,27 +111,4 @@ pub async fn revoke(args: Revoke, session: &Session) -> Outcome {
         ));
     });
     Ok(DONE)
-}
-
-/// A request that ends as a flag says. A length of time is sent as it is, so that the command run again
-/// under its key is the same request.
-fn ending(text: Option<String>) -> Result<LinkCreate, Refusal> {
-    let Some(text) = text else {
-        return Ok(LinkCreate::default());
-    };
-    if parse_duration(&text).is_some() {
-        return Ok(LinkCreate {
-            expires_in: Some(text),
-            ..LinkCreate::default()
-        });
-    }
-    let at: Timestamp = text.parse().map_err(|_| {
-        usage(format!(
-            "--expires takes 7d, 12h or a time such as 2026-12-31T00:00:00Z, not {text:?}"
-        ))
-    })?;
-    Ok(LinkCreate {
-        expires_at: Some(at),
-        ..LinkCreate::default()
-    })
 }

@@ -9,7 +9,9 @@ use super::inspect::describe_findings;
 use super::{DONE, Outcome, PagingFlags, ci, either, show_page};
 use crate::printer::Printer;
 use crate::read_back::Expected;
+use crate::report::{Account, Report, ReportFlag};
 use crate::session::{AppFlag, Once, Session, usage};
+use crate::settings::Environment;
 use crate::target::ReleaseName;
 use crate::text::{Table, Text, list as joined, or_dash, size};
 
@@ -74,6 +76,8 @@ pub struct Publish {
     /// The platforms that the release must have
     #[arg(long, value_name = "PLATFORM,…", value_delimiter = ',')]
     require: Vec<String>,
+    #[command(flatten)]
+    report: ReportFlag,
     #[command(flatten)]
     once: Once,
 }
@@ -195,7 +199,13 @@ pub async fn show(args: Show, session: &Session) -> Outcome {
 }
 
 /// `dist release publish`.
-pub async fn publish(args: Publish, session: &Session) -> Outcome {
+pub async fn publish(args: Publish, session: &Session, environment: &Environment) -> Outcome {
+    let report = Report::begin(&args.report, environment)?;
+    let done = publish_draft(args, session, &report).await;
+    report.finish(done, session.printer)
+}
+
+async fn publish_draft(args: Publish, session: &Session, report: &Report) -> Result<Account, Refusal> {
     let slug = session.app(&args.subject.app)?;
     let release = args.subject.release()?;
     let request = DraftPublish {
@@ -208,7 +218,7 @@ pub async fn publish(args: Publish, session: &Session) -> Outcome {
         .check(&target, &result, session.printer)
         .await?;
     session.printer.show(&result, |out| ci::describe(&result, out));
-    Ok(DONE)
+    Ok(report.account(&target, &result).await)
 }
 
 /// `dist release promote`.
@@ -280,7 +290,7 @@ pub async fn discard(args: Discard, session: &Session) -> Outcome {
 }
 
 /// Version and build as people write them.
-pub(super) fn label(version: &Version, build: &Build) -> String {
+pub fn label(version: &Version, build: &Build) -> String {
     if build.is_none() {
         version.to_string()
     } else {

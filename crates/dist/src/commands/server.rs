@@ -10,9 +10,9 @@ use crate::printer::Printer;
 use crate::session::usage;
 
 /// Runs the server until it is told to stop; all that it says meanwhile goes to stderr.
-pub fn run(options: distd::Options, printer: Printer) -> Outcome {
+pub fn run(options: &distd::Options, printer: Printer) -> Outcome {
     // Wrong settings are a usage error of this program too, so they are looked at here first.
-    options.clone().resolve().map_err(|error| usage(error.to_string()))?;
+    options.resolve().map_err(|error| usage(error.to_string()))?;
     if distd::run(options) != ExitCode::SUCCESS {
         return Err(Refusal::new(
             ErrorCode::InternalError,

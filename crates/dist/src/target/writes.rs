@@ -8,10 +8,10 @@ use dist_api::{
     AppCreate, ChannelView, CleanupRequest, DraftPublish, LinkCreate, LinkCreated, MoveResult, Promote, PublishResult,
     TokenCreate, TokenCreated, Yank, YankResult,
 };
-use dist_model::decide::{DraftIntent, TokenIntent};
+use dist_model::decide::DraftIntent;
 use dist_model::{
     App, AppChanges, BackupReport, Build, ChannelChanges, ChannelName, CleanupReport, ErrorCode, InstallLink, LinkId,
-    Refusal, Release, Scopes, Slug, Token, TokenId,
+    Refusal, Release, Slug, Token, TokenId,
 };
 use dist_service::{ArtifactRequest, CleanupOptions, PromoteFrom, PublishRequest, Selector, YankIntent};
 
@@ -213,21 +213,7 @@ impl Target {
             Self::Remote { client, key } => client.create_token(request, key).await,
             Self::Local(local) => {
                 let once = local.once("create_token", request)?;
-                let TokenCreate {
-                    name,
-                    scopes,
-                    app_slug,
-                    channels,
-                    expires_at,
-                } = request.clone();
-                let scopes = Scopes(scopes);
-                let intent = TokenIntent {
-                    name,
-                    scopes,
-                    app_slug,
-                    channels,
-                    expires_at,
-                };
+                let intent = request.clone().intent(local.service.now())?;
                 let made = local.service.create_token(&local.caller, intent, once).await;
                 let made = made.map_err(refusal)?;
                 Ok(TokenCreated {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use dist_api::manifest::{ArtifactEntry, Form, Manifest};
+use axum::response::IntoResponse;
+use dist_api::manifest::{ArtifactEntry, Form, Manifest, SCHEMA};
 use dist_api::{
     ArtifactsAdd, DraftPublish, ErrorBody, Order, Page, Paging, PublishResult, ReleaseQuery, ReleaseView, Yank,
     YankResult,
@@ -12,7 +13,7 @@ use dist_api::{
 use dist_model::decide::{DraftIntent, PublishStatus, Published};
 use dist_model::{Build, ErrorCode, Refusal, Release, Slug};
 use dist_service::{ArtifactRequest, PublishRequest, ReleaseFilter, ReleaseOrder, Selector, YankIntent};
-use http::StatusCode;
+use http::{StatusCode, header};
 
 use super::page;
 use crate::error::Result;
@@ -55,6 +56,13 @@ pub(crate) async fn list(
     };
     let found = site.service.releases(&caller, &slug, &filter, &paging(part)).await?;
     Ok(page(found.map(|detail| ReleaseView::new(&detail, &site.links))))
+}
+
+/// The JSON Schema of the manifest, `dist.json`, for editors.
+#[utoipa::path(get, path = "/api/manifest.schema.json", tag = "releases",
+    responses((status = 200, body = Object, content_type = "application/schema+json")))]
+pub(crate) async fn schema() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/schema+json")], SCHEMA)
 }
 
 /// Publishes a release whose objects were uploaded, or begins or fills a draft.

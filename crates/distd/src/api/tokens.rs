@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use dist_api::{ErrorBody, Page, Paging, TokenCreate, TokenCreated};
-use dist_model::decide::TokenIntent;
-use dist_model::{Scopes, Token, TokenId};
+use dist_model::{Token, TokenId};
 use http::StatusCode;
 
 use super::page;
@@ -34,13 +33,7 @@ pub(crate) async fn create(
     payload: Payload,
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     let request: TokenCreate = payload.json()?;
-    let intent = TokenIntent {
-        name: request.name,
-        scopes: Scopes(request.scopes),
-        app_slug: request.app_slug,
-        channels: request.channels,
-        expires_at: request.expires_at,
-    };
+    let intent = request.intent(site.service.now())?;
     let made = site
         .service
         .create_token(&caller, intent, payload.idempotency()?)

@@ -1,7 +1,17 @@
 //! What the server is told: flags before environment before file, resolved once.
+//!
+//! [`SETTINGS`] is the one table of what can be told. [`Options`] takes the flags and gathers what was
+//! said in all the places, each value with its origin; from that come the [`Config`], and what
+//! `distd config` shows and checks.
 
+mod check;
+mod command;
+mod file;
 mod oidc;
 mod options;
+mod problem;
+mod resolve;
+mod settings;
 mod size;
 
 use std::net::SocketAddr;
@@ -13,8 +23,12 @@ use dist_inspect::{InProcess, Inspector};
 use dist_model::Visibility;
 use ipnet::IpNet;
 
+pub use command::ConfigCommand;
 pub use oidc::OidcConfig;
-pub use options::{ConfigError, Options};
+pub(crate) use options::StoreOptions;
+pub use options::{HEADING, Options, USUAL_FILE};
+pub use problem::{ConfigError, Level, Problem};
+pub use settings::{Kind, Otherwise, SETTINGS, Setting};
 
 /// Everything that the server is told.
 #[derive(Clone, Debug)]

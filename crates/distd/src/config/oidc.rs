@@ -6,7 +6,10 @@ use std::net::IpAddr;
 use dist_service::Admission;
 use url::Url;
 
-use super::{ConfigError, Options};
+use super::resolve::Reading;
+use super::settings::{
+    OIDC_ALLOWED_DOMAIN, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, OIDC_DEFAULT_ROLE, OIDC_ISSUER, OIDC_NAME,
+};
 
 /// The provider that people may sign in with.
 #[derive(Clone)]
@@ -33,60 +36,61 @@ impl fmt::Debug for OidcConfig {
     }
 }
 
-pub(super) fn resolve(flags: &mut Options, file: &mut Options) -> Result<Option<OidcConfig>, ConfigError> {
-    let invalid = |setting, reason: &str| ConfigError::Invalid {
-        setting,
-        reason: reason.to_owned(),
-    };
-    let issuer = flags.oidc_issuer.take().or(file.oidc_issuer.take());
-    let client_id = flags.oidc_client_id.take().or(file.oidc_client_id.take());
-    let (issuer, client_id) = match (issuer, client_id) {
-        (Some(issuer), Some(client_id)) => (issuer, client_id),
-        (Some(_), None) => {
-            return Err(invalid(
-                "--oidc-client-id",
-                "the provider needs it beside --oidc-issuer",
-            ));
-        }
-        (None, Some(_)) => return Err(invalid("--oidc-issuer", "--oidc-client-id says nothing without it")),
-        (None, None) => return Ok(None),
-    };
-    let url = Url::parse(&issuer).ok().filter(is_safe);
-    let url = url.ok_or_else(|| invalid("--oidc-issuer", "it is an https URL"))?;
-    let client_secret_file = flags
-        .oidc_client_secret_file
-        .take()
-        .or(file.oidc_client_secret_file.take());
-    let client_secret = client_secret_file.map(|path| {
-        let secret = std::fs::read_to_string(&path);
-        let secret = secret.map_err(|source| ConfigError::Unreadable { path, source })?;
-        Ok(secret.trim().to_owned())
-    });
-    let role = flags.oidc_default_role.take().or(file.oidc_default_role.take());
-    let domain = flags.oidc_allowed_domain.take().or(file.oidc_allowed_domain.take());
-    let admission = match (role, domain) {
-        (Some(role), Some(domain)) => Some(Admission {
-            domain: domain.trim_start_matches('@').to_lowercase(),
-            role,
-        }),
-        (Some(_), None) => {
-            let reason = "--oidc-default-role needs the domain of those who get it";
-            return Err(invalid("--oidc-allowed-domain", reason));
-        }
-        (None, Some(_)) => {
-            let reason = "--oidc-allowed-domain needs the role that its people get";
-            return Err(invalid("--oidc-default-role", reason));
-        }
-        (None, None) => None,
-    };
-    let name = flags.oidc_name.take().or(file.oidc_name.take());
-    Ok(Some(OidcConfig {
-        name: name.unwrap_or_else(|| url.host_str().unwrap_or_default().to_owned()),
-        issuer,
-        client_id,
-        client_secret: client_secret.transpose()?,
+/// What was said of the provider. Its settings say nothing without each other.
+pub(super) fn read(reading: &mut Reading<'_>) -> Option<OidcConfig> {
+    let issuer = reading.get(OIDC_ISSUER, issuer);
+    let client_id = reading.text(OIDC_CLIENT_ID);
+    let client_secret = reading.get(OIDC_CLIENT_SECRET_FILE, secret);
+    let name = reading.text(OIDC_NAME);
+    let admission = admission(reading);
+    let is_said = |setting| reading.is_said(setting);
+    if !is_said(OIDC_ISSUER) {
+        let orphan = [OIDC_CLIENT_ID, OIDC_CLIENT_SECRET_FILE, OIDC_NAME, OIDC_DEFAULT_ROLE]
+            .into_iter()
+            .find(|setting| reading.is_said(setting))?;
+        reading.refuse(orphan, "it says nothing without oidc-issuer");
+        return None;
+    }
+    if !is_said(OIDC_CLIENT_ID) {
+        reading.refuse(OIDC_ISSUER, "the provider needs oidc-client-id beside it");
+    }
+    let issuer = issuer?;
+    Some(OidcConfig {
+        name: name.unwrap_or_else(|| issuer.host_str().unwrap_or_default().to_owned()),
+        issuer: reading.text(OIDC_ISSUER)?,
+        client_id: client_id?,
+        client_secret,
         admission,
-    }))
+    })
+}
+
+/// Who is let in without an admin's doing: a role and the domain of those who get it, or nobody.
+fn admission(reading: &mut Reading<'_>) -> Option<Admission> {
+    let role = reading.get(OIDC_DEFAULT_ROLE, str::parse);
+    let domain = reading.text(OIDC_ALLOWED_DOMAIN);
+    match (reading.is_said(OIDC_DEFAULT_ROLE), reading.is_said(OIDC_ALLOWED_DOMAIN)) {
+        (true, false) => reading.refuse(OIDC_DEFAULT_ROLE, "it needs oidc-allowed-domain, whose people get it"),
+        (false, true) => reading.refuse(OIDC_ALLOWED_DOMAIN, "it needs oidc-default-role, which its people get"),
+        _ => {}
+    }
+    Some(Admission {
+        role: role?,
+        domain: domain?.trim_start_matches('@').to_lowercase(),
+    })
+}
+
+fn issuer(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(is_safe);
+    url.ok_or_else(|| "it is an https URL, without a query and without a name in it".to_owned())
+}
+
+/// The secret in a file, which may end in a line break.
+fn secret(path: &str) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    match text.trim() {
+        "" => Err(format!("{path} is empty")),
+        secret => Ok(secret.to_owned()),
+    }
 }
 
 /// What a provider says over plain HTTP anybody on the way could have said; on this machine there is
@@ -98,5 +102,6 @@ fn is_safe(url: &Url) -> bool {
         host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     };
     let scheme = url.scheme();
-    (scheme == "https" || scheme == "http" && is_loopback()) && url.query().is_none() && url.fragment().is_none()
+    let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    (scheme == "https" || scheme == "http" && is_loopback()) && is_plain
 }

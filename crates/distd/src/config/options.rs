@@ -1,265 +1,314 @@
-//! Flags, environment and file, and how they come together.
+//! What was said of the settings: by flags, by the environment, in a file; the first of them counts.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use dist_model::{Role, Visibility};
-use ipnet::IpNet;
-use serde::Deserialize;
+use clap::error::Error as ParseError;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use dist_model::nearest;
 
-use super::{Config, oidc, size};
+use super::settings::{DATA, Kind, Otherwise, PREFIX, PUBLIC_URL, SETTINGS, Setting};
+use super::{Config, ConfigError, Problem, file};
 
-/// The server's flags, each with its environment variable. What neither gives is looked up in the
-/// file that `--config` names, whose keys are spelled as the flags are.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+/// Where the settings file is looked for unless somebody says where it is.
+pub const USUAL_FILE: &str = "/etc/distd/distd.toml";
+/// The folder that systemd made for the service (`systemd.exec(5)`); of several, the first.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// The data folder of whoever names none.
+const USUAL_DATA: &str = "dist-data";
+
+/// The settings file, which is told as a setting is, but not in itself.
+const CONFIG: &Setting = &Setting {
+    key: "config",
+    kind: Kind::Path,
+    placeholder: "FILE",
+    meaning: "A TOML file with these settings",
+    more: "",
+    otherwise: Otherwise::Words("/etc/distd/distd.toml where it is there"),
+    example: USUAL_FILE,
+};
+
+/// The server's flags: one for each setting, and `--config`. What they leave open is told by the
+/// environment and by the settings file.
+#[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The data folder; made where there is none
-    #[arg(long, env = "DISTD_DATA", value_name = "DIR")]
-    pub data: Option<PathBuf>,
-    /// Where to listen; port 0 takes a free one [default: 0.0.0.0:8787]
-    #[arg(long, env = "DISTD_LISTEN", value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
-    /// What links start with, such as `https://get.example.org/dist`
-    #[arg(long, env = "DISTD_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<String>,
-    /// Serve /metrics on this address instead of the main one
-    #[arg(long, env = "DISTD_METRICS_LISTEN", value_name = "ADDR")]
-    pub metrics_listen: Option<SocketAddr>,
-    /// Write the listening port to this file once the server listens
-    #[arg(long, env = "DISTD_PORT_FILE", value_name = "FILE")]
-    pub port_file: Option<PathBuf>,
-    /// The largest upload, such as 8GiB [default: 8GiB]
-    #[arg(long, env = "DISTD_UPLOAD_LIMIT", value_name = "SIZE")]
-    pub upload_limit: Option<String>,
-    /// The most connections at once [default: from the descriptor limit]
-    #[arg(long, env = "DISTD_MAX_CONNECTIONS", value_name = "N")]
-    pub max_connections: Option<usize>,
-    /// Who may see an app that a publish creates: public, unlisted or private [default: public]
-    #[arg(long, env = "DISTD_DEFAULT_VISIBILITY", value_name = "WHO")]
-    pub default_visibility: Option<Visibility>,
-    /// Where backups are written [default: backups in the data folder]
-    #[arg(long, env = "DISTD_BACKUP_DIR", value_name = "DIR")]
-    pub backup_dir: Option<PathBuf>,
-    /// The proxies that may say where a request comes from: addresses or networks such as 10.0.0.0/8
-    #[arg(long, env = "DISTD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
-    pub trusted_proxies: Option<Vec<String>>,
-    /// The OIDC provider that people sign in with, by its issuer URL
-    #[arg(long, env = "DISTD_OIDC_ISSUER", value_name = "URL")]
-    pub oidc_issuer: Option<String>,
-    /// What the provider calls this server
-    #[arg(long, env = "DISTD_OIDC_CLIENT_ID", value_name = "ID")]
-    pub oidc_client_id: Option<String>,
-    /// A file with the secret that the provider gave this server
-    #[arg(long, env = "DISTD_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
-    pub oidc_client_secret_file: Option<PathBuf>,
-    /// What the button to sign in there says [default: the issuer's host]
-    #[arg(long, env = "DISTD_OIDC_NAME", value_name = "NAME")]
-    pub oidc_name: Option<String>,
-    /// Let in people of --oidc-allowed-domain whom nobody let in, with this role
-    #[arg(long, env = "DISTD_OIDC_DEFAULT_ROLE", value_name = "ROLE")]
-    pub oidc_default_role: Option<Role>,
-    /// What their e-mail addresses end in after the @
-    #[arg(long, env = "DISTD_OIDC_ALLOWED_DOMAIN", value_name = "DOMAIN")]
-    pub oidc_allowed_domain: Option<String>,
-    /// What is logged: error, warn, info, debug, or a filter such as `distd=debug` [default: info]
-    #[arg(long, env = "DISTD_LOG", value_name = "FILTER")]
-    pub log: Option<String>,
-    /// A TOML file with these settings
-    #[arg(long, env = "DISTD_CONFIG", value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
+    flags: BTreeMap<&'static str, String>,
 }
 
-/// Why the settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The data folder is named nowhere.
-    #[error("no data folder: name one with --data DIR or DISTD_DATA")]
-    NoData,
-    /// The file cannot be read.
-    #[error("the file {} cannot be read", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML, or has a key or value that is not known.
-    #[error("the settings file {} is wrong: {reason}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        reason: String,
-    },
-    /// A setting has a value that cannot be.
-    #[error("{setting}: {reason}")]
-    Invalid {
-        /// The setting, as its flag is spelled.
-        setting: &'static str,
-        /// Why.
-        reason: String,
-    },
+/// The flags of a command that works on the data folder beside the server.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoreOptions(pub Options);
+
+/// The variables that the server reads, taken once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment(BTreeMap<String, OsString>);
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Flag,
+    Environment,
+    /// A line of the settings file.
+    File(PathBuf, usize),
+    /// systemd, by `STATE_DIRECTORY`.
+    StateDirectory,
+    Default,
 }
 
-impl Options {
-    /// The settings that these flags, the environment behind them and the file come to.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or a setting is wrong; the message names it.
-    pub fn resolve(mut self) -> Result<Config, ConfigError> {
-        let mut file = match &self.config {
-            Some(path) => read(path)?,
-            None => Self::default(),
-        };
-        let oidc = oidc::resolve(&mut self, &mut file)?;
-        let data = self.data.or(file.data).ok_or(ConfigError::NoData)?;
-        let listen = self
-            .listen
-            .or(file.listen)
-            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8787)));
-        let mut config = Config::new(data, listen);
-        config.public_url = self.public_url.or(file.public_url).map(public_url).transpose()?;
-        config.metrics_listen = self.metrics_listen.or(file.metrics_listen);
-        config.port_file = self.port_file.or(file.port_file);
-        config.default_visibility = self.default_visibility.or(file.default_visibility).unwrap_or_default();
-        config.backup_dir = self.backup_dir.or(file.backup_dir);
-        if let Some(text) = self.upload_limit.or(file.upload_limit) {
-            config.limits.upload_bytes = size::parse(&text).map_err(|reason| ConfigError::Invalid {
-                setting: "--upload-limit",
-                reason,
-            })?;
+/// What was said of a setting, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub text: String,
+    pub origin: Origin,
+}
+
+/// What was said of every setting, before anybody asks whether it makes sense.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(super) values: BTreeMap<&'static str, Value>,
+    /// What is wrong or doubtful about how it was said.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Flags by the keys of their settings, of a command that has some of them.
+impl FromIterator<(&'static str, String)> for Options {
+    fn from_iter<I: IntoIterator<Item = (&'static str, String)>>(flags: I) -> Self {
+        Self {
+            flags: flags.into_iter().collect(),
         }
-        config.trusted_proxies = proxies(self.trusted_proxies.or(file.trusted_proxies).unwrap_or_default())?;
-        config.oidc = oidc;
-        config.limits.connections = self.max_connections.or(file.max_connections);
-        if let Some(log) = self.log.or(file.log) {
-            config.log = log;
-        }
-        Ok(config)
     }
 }
 
-/// Networks, or single addresses.
-fn proxies(networks: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
-    let network = |text: String| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse().or_else(|_| address()).map_err(|_| ConfigError::Invalid {
-            setting: "--trusted-proxies",
-            reason: format!("{text:?} is neither an address nor a network such as 10.0.0.0/8"),
-        })
-    };
-    networks.into_iter().map(network).collect()
+impl Options {
+    /// The settings that these flags, the environment of the process and the settings file come to.
+    ///
+    /// # Errors
+    /// Where the server cannot be started with them; everything that is wrong is named.
+    pub fn resolve(&self) -> Result<Config, ConfigError> {
+        self.gather().config()
+    }
+
+    /// What was said in all the places.
+    pub(crate) fn gather(&self) -> Settings {
+        self.gather_from(&Environment::of_process(), Path::new(USUAL_FILE))
+    }
+
+    pub(super) fn gather_from(&self, environment: &Environment, usual_file: &Path) -> Settings {
+        let mut problems = environment.doubts();
+        let mut text_of = |setting: &Setting| {
+            let (name, value) = (setting.variable(), environment.get(&setting.variable())?);
+            if value.to_str().is_none() {
+                problems.push(Problem::error(&name, "it is not UTF-8"));
+            }
+            value.to_str().map(str::to_owned)
+        };
+        let named = self.flags.get(CONFIG.key).cloned().or_else(|| text_of(CONFIG));
+        let path = named.map(PathBuf::from);
+        let path = path.or_else(|| usual_file.is_file().then(|| usual_file.to_owned()));
+        let (mut values, wrong) = path.map_or_else(Default::default, |path| file::read(&path));
+        for setting in SETTINGS {
+            let by_variable = text_of(setting).map(|text| Value::new(text, Origin::Environment));
+            let by_flag = self.flags.get(setting.key).cloned();
+            let said = by_flag.map(|text| Value::new(text, Origin::Flag)).or(by_variable);
+            let said = said.or_else(|| values.remove(setting.key));
+            if let Some(value) = said.or_else(|| otherwise(setting, environment)) {
+                values.insert(setting.key, value);
+            }
+        }
+        problems.extend(wrong);
+        Settings { values, problems }
+    }
+
+    fn of_matches(matches: &ArgMatches) -> Self {
+        let given = |setting: &'static Setting| {
+            // A command may have only some of the flags.
+            let texts = matches.try_get_many::<String>(setting.key).ok().flatten()?;
+            Some((setting.key, texts.cloned().collect::<Vec<_>>().join(",")))
+        };
+        Self {
+            flags: SETTINGS.iter().chain([&CONFIG]).copied().filter_map(given).collect(),
+        }
+    }
 }
 
-fn read(path: &Path) -> Result<Options, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    toml::from_str(&text).map_err(|error| ConfigError::Malformed {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })
+/// What holds where nobody says anything.
+fn otherwise(setting: &Setting, environment: &Environment) -> Option<Value> {
+    if setting.key == DATA.key {
+        let state = environment.get(STATE_DIRECTORY).and_then(OsStr::to_str);
+        let state = state.and_then(|folders| folders.split(':').next());
+        return Some(match state {
+            Some(folder) => Value::new(folder.to_owned(), Origin::StateDirectory),
+            None => Value::new(USUAL_DATA.to_owned(), Origin::Default),
+        });
+    }
+    match setting.otherwise {
+        Otherwise::Value(text) => Some(Value::new(text.to_owned(), Origin::Default)),
+        Otherwise::Words(_) => None,
+    }
 }
 
-/// Links are made by appending to the public URL, so it can have a path, and neither query nor
-/// fragment.
-fn public_url(url: String) -> Result<String, ConfigError> {
-    let parsed = url.parse::<http::Uri>().ok().filter(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    });
-    match parsed {
-        Some(uri) if uri.query().is_none() && !url.contains('#') => Ok(url),
-        _ => Err(ConfigError::Invalid {
-            setting: "--public-url",
-            reason: format!("{url:?} is no URL such as https://get.example.org/dist"),
-        }),
+impl Settings {
+    /// How a setting is called where it was said, so that one finds what to change.
+    pub(super) fn place(&self, setting: &Setting) -> String {
+        match self.values.get(setting.key).map(|value| &value.origin) {
+            Some(Origin::Flag) => setting.flag(),
+            Some(Origin::Environment) => setting.variable(),
+            Some(Origin::File(path, line)) => format!("{}:{line}: {}", path.display(), setting.key),
+            Some(Origin::StateDirectory) => STATE_DIRECTORY.to_owned(),
+            Some(Origin::Default) | None => setting.key.to_owned(),
+        }
+    }
+
+    /// Where the data folder was named.
+    pub(crate) fn origin_of_data(&self) -> String {
+        let data = self.values.get(DATA.key);
+        data.map_or_else(String::new, |value| value.origin.to_string())
+    }
+}
+
+impl Value {
+    pub(super) fn new(text: String, origin: Origin) -> Self {
+        Self { text, origin }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment => f.write_str("environment"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::StateDirectory => f.write_str(STATE_DIRECTORY),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Environment {
+    /// The process's own.
+    fn of_process() -> Self {
+        let ours = |name: &str| name.starts_with(PREFIX) || name == STATE_DIRECTORY;
+        let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self(named.filter(|(name, _)| ours(name)).collect())
+    }
+
+    /// A variable; one that is set to nothing counts as not set, as compose files pass on unset ones so.
+    fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .get(name)
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Variables that begin as ours do and that nobody reads: typos, most of the time. They are no error,
+    /// since others set such variables too.
+    fn doubts(&self) -> Vec<Problem> {
+        let known: Vec<String> = SETTINGS.iter().chain([&CONFIG]).map(|it| it.variable()).collect();
+        let tails = || known.iter().filter_map(|name| name.strip_prefix(PREFIX));
+        let unknown = self.0.iter().filter_map(|(name, value)| {
+            let tail = name.strip_prefix(PREFIX)?;
+            (!known.contains(name) && !is_service_link(tail, value)).then_some((name, tail))
+        });
+        unknown
+            .map(|(name, tail)| {
+                let hint = nearest(tail, tails()).map_or_else(
+                    || "see `distd --help`".to_owned(),
+                    |near| format!("did you mean {PREFIX}{near}?"),
+                );
+                Problem::warning(name, &format!("nobody reads this variable: {hint}"))
+            })
+            .collect()
+    }
+}
+
+/// Whether Kubernetes or Docker set the variable for a service that is named `distd`, as in
+/// `DISTD_SERVICE_HOST=10.0.0.1` and `DISTD_PORT_8787_TCP=tcp://10.0.0.1:8787`.
+/// <https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>
+fn is_service_link(tail: &str, value: &OsStr) -> bool {
+    let is_address = value
+        .to_str()
+        .and_then(|value| value.split_once("://"))
+        .is_some_and(|(scheme, _)| matches!(scheme, "tcp" | "udp" | "sctp"));
+    let is_part = ["_PROTO", "_PORT", "_ADDR"].iter().any(|end| tail.ends_with(end)) && tail.starts_with("PORT_");
+    is_address || is_part || tail.ends_with("SERVICE_HOST") || tail.contains("SERVICE_PORT")
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.into())).into())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(file: &str, options: Options) -> Result<Config, ConfigError> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("distd.toml");
-        std::fs::write(&path, file).unwrap();
-        Options {
-            config: Some(path),
-            ..options
-        }
-        .resolve()
+impl<const N: usize> From<[(&'static str, &str); N]> for Options {
+    fn from(pairs: [(&'static str, &str); N]) -> Self {
+        pairs.map(|(key, value)| (key, value.to_owned())).into_iter().collect()
     }
+}
 
-    #[test]
-    fn flags_beat_the_file_and_the_file_beats_the_defaults() {
-        let file =
-            "data = '/srv/dist'\nlisten = '127.0.0.1:1'\nupload-limit = '1MiB'\ndefault-visibility = 'private'\n";
-        let flags = Options {
-            listen: Some("127.0.0.1:2".parse().unwrap()),
-            ..Options::default()
+impl Setting {
+    fn argument(&self) -> Arg {
+        let otherwise = match self.default_text() {
+            "none" => String::new(),
+            text => format!(" [default: {text}]"),
         };
-        let config = resolve(file, flags).unwrap();
-        assert_eq!(config.data, Path::new("/srv/dist"));
-        assert_eq!(config.listen.port(), 2);
-        assert_eq!(config.limits.upload_bytes, 1 << 20);
-        assert_eq!(config.default_visibility, Visibility::Private);
-        assert_eq!(config.log, "info");
+        let help = format!("{}{otherwise} [env: {}]", self.meaning, self.variable());
+        let action = match self.kind {
+            Kind::List => ArgAction::Append,
+            Kind::Text | Kind::Path | Kind::Number => ArgAction::Set,
+        };
+        Arg::new(self.key)
+            .long(self.key)
+            .value_name(self.placeholder)
+            .help(help)
+            .help_heading(HEADING)
+            .action(action)
+    }
+}
+
+/// Under which heading the help lists the settings.
+pub const HEADING: &str = "Settings";
+
+impl Args for Options {
+    fn augment_args(command: Command) -> Command {
+        command.args(SETTINGS.iter().chain([&CONFIG]).map(|setting| setting.argument()))
     }
 
-    #[test]
-    fn wrong_settings_are_named() {
-        for (file, part) in [
-            ("", "--data"),
-            ("data = 'x'\ncolour = 1", "colour"),
-            ("data = 'x'\nupload-limit = 'much'", "--upload-limit"),
-            ("data = 'x'\npublic-url = 'example.org'", "--public-url"),
-            ("data = 'x'\npublic-url = 'https://example.org/?a'", "--public-url"),
-            ("data = [", "distd.toml"),
-            ("data = 'x'\ntrusted-proxies = ['10.0.0.0/33']", "--trusted-proxies"),
-            (
-                "data = 'x'\noidc-issuer = 'http://id.example.org'\noidc-client-id = 'x'",
-                "--oidc-issuer",
-            ),
-            ("data = 'x'\noidc-issuer = 'https://id.example.org'", "--oidc-client-id"),
-            ("data = 'x'\noidc-client-id = 'x'", "--oidc-issuer"),
-            (
-                "data = 'x'\noidc-issuer = 'https://id.example.org'\noidc-client-id = 'x'\noidc-default-role = 'viewer'",
-                "--oidc-allowed-domain",
-            ),
-            (
-                "data = 'x'\noidc-issuer = 'https://id.example.org'\noidc-client-id = 'x'\noidc-client-secret-file = '/nowhere'",
-                "/nowhere",
-            ),
-        ] {
-            let error = resolve(file, Options::default()).unwrap_err();
-            assert!(error.to_string().contains(part), "{file:?}: {error}");
-        }
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Options {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
+        Ok(Self::of_matches(matches))
     }
 
-    #[test]
-    fn proxies_are_networks_or_addresses() {
-        let file = "data = 'x'\ntrusted-proxies = ['10.0.0.0/8', '::1']";
-        let proxies = resolve(file, Options::default()).unwrap().trusted_proxies;
-        assert_eq!(proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
+        self.flags.extend(Self::of_matches(matches).flags);
+        Ok(())
+    }
+}
+
+impl Args for StoreOptions {
+    fn augment_args(command: Command) -> Command {
+        command.args([DATA, PUBLIC_URL, CONFIG].map(|setting| setting.argument().global(true)))
     }
 
-    #[test]
-    fn a_provider_is_named_by_its_host_unless_it_has_a_name() {
-        let file = "data = 'x'\noidc-issuer = 'https://id.example.org/realms/a'\noidc-client-id = 'dist'\n";
-        let oidc = resolve(file, Options::default()).unwrap().oidc.unwrap();
-        assert_eq!((oidc.name.as_str(), oidc.admission), ("id.example.org", None));
-        let file =
-            format!("{file}oidc-name = 'Acme'\noidc-default-role = 'viewer'\noidc-allowed-domain = 'Acme.example'");
-        let oidc = resolve(&file, Options::default()).unwrap().oidc.unwrap();
-        assert_eq!(
-            (oidc.name.as_str(), oidc.admission.unwrap().domain.as_str()),
-            ("Acme", "acme.example")
-        );
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for StoreOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
+        Options::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
+        self.0.update_from_arg_matches(matches)
     }
 }

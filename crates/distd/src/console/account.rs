@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::extract::Segments;
 use crate::session::{Empty, Form};
 use crate::state::Site;
-use crate::web::{Section, Shell};
+use crate::web::{Section, Shell, agent};
 
 /// What one may, where one is signed in, and a form for another password.
 #[derive(Template)]

@@ -303,7 +303,7 @@ impl Asked {
             signed_in: person.map(|person| person.user.email.to_string()),
             csrf: site.cookies.csrf(&self.headers),
             is_fragment: web::wants_fragment(&self.headers),
-            ..shell(site, status.canonical_reason().unwrap_or("Not done"))
+            ..shell(site, web::text::refused(status))
         };
         answer(shell, Referrer::SameOrigin, |shell| RefusalPage {
             shell,

@@ -4,11 +4,12 @@ use askama::Template;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 
 use super::page::html;
 use crate::error::{ApiError, Refused};
 use crate::extract::text;
+use crate::web;
 
 /// Says what went wrong.
 #[derive(Template)]
@@ -63,14 +64,7 @@ fn as_page(refused: Response) -> Response {
     let Some(refusal) = refused.extensions().get::<Refused>() else {
         return refused;
     };
-    let title = match refused.status() {
-        StatusCode::NOT_FOUND => "Not here",
-        StatusCode::UNAUTHORIZED => "Who are you?",
-        StatusCode::FORBIDDEN => "Not for you",
-        StatusCode::GONE => "No longer here",
-        status if status.is_server_error() => "Something went wrong",
-        _ => "That did not work",
-    };
+    let title = web::text::refused(refused.status());
     let page = ErrorPage {
         title,
         message: &refusal.message,

@@ -5,6 +5,7 @@ use http::{HeaderMap, header};
 
 use super::kind::Kind;
 use crate::extract::text;
+use crate::web::agent;
 
 /// What a browser is asked to tell of itself the next time, and what an answer depends on.
 pub(super) const HINTS: &str = "sec-ch-ua-platform, sec-ch-ua-arch, sec-ch-ua-bitness";
@@ -42,13 +43,13 @@ impl Visitor {
             (Some("x86"), Some("32")) => Some("x86"),
             _ => None,
         };
-        let platform = platform.or_else(|| first_word(agent, PLATFORMS));
+        let platform = platform.or_else(|| agent::platform(agent));
         // Every Mac says that it has an Intel, and phones say nothing that can be relied on.
         let tells = matches!(platform, Some(Platform::Linux | Platform::Windows));
         Self {
             platform,
-            arch: arch.or_else(|| first_word(agent, PROCESSORS).filter(|_| tells)),
-            packages: first_word(agent, PACKAGES).filter(|_| platform == Some(Platform::Linux)),
+            arch: arch.or_else(|| agent::first_word(agent, PROCESSORS).filter(|_| tells)),
+            packages: agent::first_word(agent, PACKAGES).filter(|_| platform == Some(Platform::Linux)),
         }
     }
 
@@ -97,17 +98,6 @@ impl Visitor {
     }
 }
 
-// Android says Linux too, and iPhones say "like Mac OS X", so the order matters.
-const PLATFORMS: &[(&str, Platform)] = &[
-    ("iPhone", Platform::Ios),
-    ("iPad", Platform::Ios),
-    ("iPod", Platform::Ios),
-    ("Android", Platform::AndroidApk),
-    ("Windows", Platform::Windows),
-    ("Macintosh", Platform::Macos),
-    ("Linux", Platform::Linux),
-];
-
 const PROCESSORS: &[(&str, &str)] = &[
     ("aarch64", "arm64"),
     ("ARM64", "arm64"),
@@ -127,11 +117,6 @@ const PACKAGES: &[(&str, Kind)] = &[
     ("CentOS", Kind::Rpm),
     ("SUSE", Kind::Rpm),
 ];
-
-fn first_word<T: Copy>(agent: &str, words: &[(&str, T)]) -> Option<T> {
-    let known = words.iter().find(|(word, _)| agent.contains(word));
-    known.map(|(_, meaning)| *meaning)
-}
 
 #[cfg(test)]
 mod tests {

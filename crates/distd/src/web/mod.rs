@@ -1,6 +1,7 @@
 //! What all pages share: how one becomes an answer, what stands around it, and how things are
 //! written for people.
 
+pub(crate) mod agent;
 pub(crate) mod assets;
 pub(crate) mod plot;
 pub(crate) mod sentence;

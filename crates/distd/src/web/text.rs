@@ -4,6 +4,7 @@ use std::fmt;
 
 use askama::filters::HtmlSafe;
 use dist_model::{MoveCause, Platform, Timestamp};
+use http::StatusCode;
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -68,6 +69,18 @@ pub(crate) fn moved(cause: MoveCause) -> &'static str {
     }
 }
 
+/// The heading over a refusal.
+pub(crate) fn refused(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "Not here",
+        StatusCode::UNAUTHORIZED => "Who are you?",
+        StatusCode::FORBIDDEN => "Not for you",
+        StatusCode::GONE => "No longer here",
+        status if status.is_server_error() => "Something went wrong",
+        _ => "That did not work",
+    }
+}
+
 /// The beginning of a commit's id, as much as people compare.
 pub(crate) fn shortened(id: &str) -> &str {
     &id[..id.floor_char_boundary(10)]
@@ -92,18 +105,20 @@ pub(crate) struct Ago {
 impl Ago {
     fn words(self) -> String {
         let millis = self.now.as_millis() - self.at.as_millis();
-        let (number, unit) = match millis.abs() {
+        let far = millis.abs();
+        let (size, unit) = match far {
             ..MINUTE => return "just now".to_owned(),
-            near @ ..HOUR => (near / MINUTE, "min"),
-            near @ ..DAY => (near / HOUR, "h"),
-            far if far < 60 * DAY => (far / DAY, "d"),
-            far if far < 730 * DAY => (far / (30 * DAY), "mo"),
-            far => (far / (365 * DAY), "y"),
+            MINUTE..HOUR => (MINUTE, "min"),
+            HOUR..DAY => (HOUR, "h"),
+            _ if far < 60 * DAY => (DAY, "d"),
+            _ if far < 730 * DAY => (30 * DAY, "mo"),
+            _ => (365 * DAY, "y"),
         };
         if millis < 0 {
-            format!("in {number} {unit}")
+            // What was made a moment ago for a week ends in 7 days, not in 6.
+            format!("in {} {unit}", (far + size / 2) / size)
         } else {
-            format!("{number} {unit} ago")
+            format!("{} {unit} ago", far / size)
         }
     }
 }
@@ -163,6 +178,8 @@ mod tests {
             (729 * DAY, "24 mo ago"),
             (730 * DAY, "2 y ago"),
             (-3 * DAY, "in 3 d"),
+            (-7 * DAY + MINUTE, "in 7 d"),
+            (-90 * MINUTE, "in 2 h"),
         ] {
             let at = now.plus_millis(-passed);
             assert_eq!(Ago { at, now }.words(), words, "{passed}");

@@ -66,6 +66,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("GET", "/readyz", "yyyyyyyy", "yyyy"),
     ("GET", "/metrics", "yyyyyyyy", "yyyy"),
     ("GET", "/api/openapi.json", "yyyyyyyy", "yyyy"),
+    ("GET", "/api/manifest.schema.json", "yyyyyyyy", "yyyy"),
     ("GET", "/install/{slug}/{channel}", "hyyyyhff", "yyyh"),
     ("GET", "/install/{slug}/{channel}/manifest.plist", "hyyyyhff", "yyyh"),
     ("GET", "/install/{slug}/{channel}/icon/{sha256}", "hyyyyhff", "yyyh"),

@@ -86,6 +86,14 @@ async fn metrics_can_have_an_address_of_their_own() {
 }
 
 #[tokio::test]
+async fn editors_get_the_schema_of_the_manifest() {
+    let site = Site::start().await;
+    let answer = site.get("/api/manifest.schema.json").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/schema+json");
+    assert_eq!(answer.json()["title"], "dist.json");
+}
+
+#[tokio::test]
 async fn the_openapi_document_names_every_route() {
     let site = Site::start().await;
     let document = site.get("/api/openapi.json").await.expect(200).json();

@@ -6,6 +6,28 @@ use serde_json::json;
 
 use crate::common::{Site, sha256};
 
+/// Whoever may read an app's channels is told which one was meant; whoever holds a link only is not.
+#[tokio::test]
+async fn a_channel_that_is_not_there_is_answered_with_the_nearest_one() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let unlisted = json!({"visibility": "unlisted"});
+    site.patch("/api/apps/acme", &unlisted).await.expect(200);
+    let near = site.admin_get("/api/apps/acme/channels/bata").await.expect(404).json();
+    assert_eq!(near["error"]["code"], "channel.not_found");
+    assert_eq!(near["error"]["details"]["nearest"], "beta");
+    let message = near["error"]["message"].as_str().unwrap();
+    assert!(message.ends_with("did you mean beta?"), "{message}");
+    let far = site
+        .admin_get("/api/apps/acme/channels/nightly")
+        .await
+        .expect(404)
+        .json();
+    assert_eq!(far["error"]["details"], json!({}));
+    let stranger = site.get("/install/acme/bata").await.expect(404).text();
+    assert!(!stranger.contains("beta"), "{stranger}");
+}
+
 #[tokio::test]
 async fn a_release_goes_from_upload_to_rollback() {
     let site = Site::start().await;

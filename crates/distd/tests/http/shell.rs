@@ -144,20 +144,24 @@ fn a_password_is_no_argument() {
 }
 
 /// The program with its log.
-struct Program {
+pub struct Program {
     child: Child,
     log: Arc<Mutex<String>>,
 }
 
 impl Program {
     fn start(folder: &Path) -> Self {
-        let mut child = distd(&["--listen", "127.0.0.1:0", "--log", "trace", "--data"])
+        let mut command = distd(&["--listen", "127.0.0.1:0", "--log", "trace", "--data"]);
+        command
             .arg(folder.join("data"))
             .arg("--port-file")
-            .arg(folder.join("port"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .arg(folder.join("port"));
+        Self::of(command)
+    }
+
+    /// Started as the command says.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, written) = (child.stderr.take().unwrap(), Arc::clone(&log));
         std::thread::spawn(move || {
@@ -168,7 +172,7 @@ impl Program {
         Self { child, log }
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 }

@@ -167,16 +167,3 @@ async fn the_program_serves_until_it_is_told_to_stop() {
     );
     assert!(log.contains("listening on http://127.0.0.1:"), "{log}");
 }
-
-#[test]
-fn settings_that_are_wrong_end_the_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = distd(folder.path()).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--data"));
-    let newer = distd(folder.path())
-        .args(["--data", "x", "--upload-limit", "much"])
-        .output()
-        .unwrap();
-    assert_eq!(newer.status.code(), Some(2));
-}

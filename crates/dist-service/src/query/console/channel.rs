@@ -4,7 +4,7 @@ use dist_model::{App, ChannelName, HistoryEntry, Slug, Timestamp};
 use persist::{SqlReadExt as _, params};
 
 use super::{ChannelStand, channel_stand};
-use crate::channel::no_such_channel;
+use crate::channel::known_channel;
 use crate::query::{app_to_read, history};
 use crate::{Caller, Error, Page, Paging, Service, rows};
 
@@ -39,7 +39,7 @@ impl Service {
     ) -> Result<ChannelPage, Error> {
         self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
-            let found = rows::channel(tx, &app.id, channel)?.ok_or_else(|| no_such_channel(slug, channel))?;
+            let found = known_channel(tx, &app, channel)?;
             Ok(ChannelPage {
                 stand: channel_stand(tx, found)?,
                 history: history(tx, &app, channel, paging)?,
@@ -58,9 +58,7 @@ impl Service {
     ) -> Result<Option<Standing>, Error> {
         self.read(|tx| {
             let app = app_to_read(tx, caller, slug)?;
-            if rows::channel(tx, &app.id, channel)?.is_none() {
-                return Err(no_such_channel(slug, channel).into());
-            }
+            known_channel(tx, &app, channel)?;
             let sql = rows::select_history!(
                 "WHERE h.app_id = ?1 AND h.channel = ?2 AND h.created_at <= ?3 \
                  ORDER BY h.created_at DESC, h.revision DESC LIMIT 1"

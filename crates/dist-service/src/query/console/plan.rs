@@ -6,7 +6,7 @@ use dist_model::{App, Channel, ChannelName, ErrorCode, Refusal, ReleaseDetail, R
 use persist::SqlRead;
 
 use crate::access::no_such_app;
-use crate::channel::no_such_channel;
+use crate::channel::known_channel;
 use crate::query::release_detail;
 use crate::{Caller, Error, Selector, Service, rows};
 
@@ -96,9 +96,7 @@ impl Service {
         caller.require_move(slug, Some(channel), self.now())?;
         self.read(|tx| {
             let app = app(tx, slug)?;
-            if rows::channel(tx, &app.id, channel)?.is_none() {
-                return Err(no_such_channel(slug, channel).into());
-            }
+            known_channel(tx, &app, channel)?;
             let (channel, to) = back(tx, &app, channel)?;
             Ok(PlannedMove {
                 from: current(tx, &channel)?,

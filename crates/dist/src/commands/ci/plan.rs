@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::artifacts::Staged;
 use crate::commands::release::label;
+use crate::report::{Account, ReportedArtifact, ReportedMove, one_line_json};
 use crate::target::{ReleaseName, Target};
 use crate::text::{Table, Text, size};
 
@@ -266,6 +267,40 @@ fn artifact_intent(staged: &Staged) -> Result<ArtifactIntent, Refusal> {
 }
 
 impl Plan {
+    /// For CI systems.
+    pub fn account(&self) -> Account {
+        Account {
+            answer: one_line_json(self),
+            status: "planned",
+            app: self.app.slug.to_string(),
+            version: self.release.version.to_string(),
+            build: self.release.build.to_string(),
+            channel: self.channel.as_ref().map(|channel| ReportedMove {
+                name: channel.name.to_string(),
+                revision: channel.revision,
+                previous_id: channel
+                    .previous_release_id
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                from: None,
+                to: label(&self.release.version, &self.release.build),
+            }),
+            artifacts: self
+                .artifacts
+                .iter()
+                .map(|artifact| ReportedArtifact {
+                    platform: artifact.platform.to_string(),
+                    filename: artifact.filename.to_string(),
+                    size_bytes: artifact.size_bytes,
+                    sha256: artifact.sha256.to_string(),
+                    url: None,
+                })
+                .collect(),
+            ..Account::default()
+        }
+    }
+
     /// For people.
     pub fn describe(&self, out: &mut Text) {
         let done = match self.status {

@@ -1,0 +1,68 @@
+//! `cargo xtask deployment`: the settings in `deploy/` that need no container, each given to the
+//! program that it is for.
+//!
+//! Traefik is in no registry that this task may ask, so `deploy/proxy/traefik.yaml` is read only as far
+//! as its form goes.
+
+mod proxy;
+mod traffic;
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::server::Binaries;
+use crate::{shell, tools};
+
+/// The most exposure that `systemd-analyze security` may find, in tenths: 0 is none, 100 is all.
+const EXPOSURE: &str = "--threshold=15";
+/// Where the unit expects the program.
+const INSTALLED: &str = "/usr/local/bin/distd";
+
+/// Every case.
+pub fn run(binaries: &Binaries) -> Result<()> {
+    tools::ensure_deployment()?;
+    service_unit(binaries).context("deploy/distd.service")?;
+    println!("    ok  systemd knows every setting of deploy/distd.service, and finds little exposed");
+    for kind in proxy::KINDS {
+        proxy::try_out(binaries, kind).with_context(|| format!("deploy/proxy/{}", kind.file))?;
+        println!(
+            "    ok  uploads, downloads, events and installation behind deploy/proxy/{}",
+            kind.file
+        );
+    }
+    traefik().context("deploy/proxy/traefik.yaml")?;
+    println!("        deploy/proxy/traefik.yaml is well-formed; NOT RUN, since Traefik is not to be had here");
+    Ok(())
+}
+
+fn service_unit(binaries: &Binaries) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let unit = folder.path().join("distd.service");
+    let text = fs::read_to_string(shell::root().join("deploy/distd.service"))?;
+    // The command must be there to be accepted.
+    let here = binaries.distd.to_str().context("a folder that is no UTF-8")?;
+    fs::write(&unit, text.replace(INSTALLED, here))?;
+    let output = shell::output(
+        shell::command("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(&unit),
+    )?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // What it does not know it ignores, and says so.
+    ensure!(output.status.success() && said.is_empty(), "{}: {said}", output.status);
+    let mut security = shell::command("systemd-analyze");
+    security
+        .args(["security", "--offline=true", "--no-pager", EXPOSURE])
+        .arg(&unit);
+    shell::read(&mut security).map(drop)
+}
+
+fn traefik() -> Result<()> {
+    let python = tools::python_packages(&["PyYAML==6.0.3"])?;
+    let file = shell::root().join("deploy/proxy/traefik.yaml");
+    let code = "import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))['http']['services']['dist']['loadBalancer']['servers'][0]['url'])";
+    let url = shell::read(shell::command(python).args(["-c", code]).arg(file))?;
+    ensure!(url.trim() == "http://127.0.0.1:8787", "its server is {url}");
+    Ok(())
+}
