@@ -191,7 +191,7 @@ impl Batches {
         let sizes = stats.batch_sizes.iter().zip(0..);
         let mut buckets: Vec<_> = sizes.map(|(count, power)| (2.0_f64.powi(power), *count)).collect();
         buckets.push((f64::INFINITY, 0));
-        // Another batch may have come between two of the figures.
+        // Of the same figures as the buckets: another transaction may have come since.
         let transactions = stats.batch_sizes.iter().sum();
         #[expect(
             clippy::cast_precision_loss,
