@@ -1,6 +1,8 @@
 //! `distd health`: whether the server on this machine answers, for health checks of containers that
 //! hold nothing else which could ask.
 
+#![allow(clippy::doc_markdown, reason = "the documentation of a flag is what --help prints")]
+
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
