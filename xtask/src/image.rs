@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::builder::PossibleValuesParser;
 
 use crate::ship::package::{fresh_folder, install_programs};
-use crate::ship::{self, Origin, PLATFORMS, Platform, VERSION, sbom};
+use crate::ship::{self, Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::{shell, tools};
 
 pub use check::Verdict;
@@ -39,15 +39,19 @@ pub struct Args {
     /// Run the image, and use it
     #[arg(long)]
     check: bool,
+    /// Build in less time what is larger and slower, to see that it works
+    #[arg(long)]
+    trial: bool,
     #[command(flatten)]
     origin: Origin,
 }
 
 /// Builds the images, and tries the one for this machine where asked to.
 pub fn run(args: &Args) -> Result<()> {
+    let effort = if args.trial { Effort::Trial } else { Effort::Final };
     for platform in &PLATFORMS {
         if args.platform.as_deref().is_none_or(|only| only == platform.oci_arch) {
-            let image = build(platform, &args.origin)?;
+            let image = build(platform, effort, &args.origin)?;
             if args.check {
                 check::run(platform, &image)?.told()?;
             }
@@ -56,14 +60,15 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Builds the image for this machine and tries it, as far as the machine lets containers run.
+/// Builds an image for this machine in little time and tries it, as far as the machine lets containers
+/// run.
 pub fn check_here() -> Result<Verdict> {
     let here = |platform: &&Platform| platform.arch == std::env::consts::ARCH;
     let platform = PLATFORMS
         .iter()
         .find(here)
         .context("no image is built for this processor")?;
-    check::run(platform, &build(platform, &Origin::default())?)
+    check::run(platform, &build(platform, Effort::Trial, &Origin::default())?)
 }
 
 /// A built image.
@@ -74,9 +79,9 @@ struct Image {
     program: PathBuf,
 }
 
-fn build(platform: &Platform, origin: &Origin) -> Result<Image> {
+fn build(platform: &Platform, effort: Effort, origin: &Origin) -> Result<Image> {
     tools::ensure_containers()?;
-    let program = platform.build()?;
+    let program = platform.build(effort)?;
     let context = prepare(platform, &program, origin)?;
     let name = format!("localhost/dist:{VERSION}-{}", platform.oci_arch);
     let mut build = shell::command("buildah");
@@ -104,6 +109,9 @@ fn build(platform: &Platform, origin: &Origin) -> Result<Image> {
         .arg(&context);
     let id = shell::read(&mut build)?;
     let image = Image { name, program };
+    if effort == Effort::Trial {
+        return Ok(image);
+    }
     let archive = save(platform, &image)?;
     let size = size_of(&context.join(platform.oci_arch))? + size_of(&context.join("common"))?;
     println!(

@@ -49,6 +49,25 @@ pub const PLATFORMS: [Platform; 2] = [
     },
 ];
 
+/// How much is made of a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// What users get: optimised as a whole, which takes minutes.
+    Final,
+    /// The same without optimisation, to see that it works.
+    Trial,
+}
+
+impl Effort {
+    /// What Cargo calls the profile, and its folder.
+    fn profile(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Final => ("ship", "ship"),
+            Self::Trial => ("dev", "debug"),
+        }
+    }
+}
+
 /// What the files of a release say of where they come from.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Origin {
@@ -93,9 +112,10 @@ impl Platform {
     }
 
     /// Builds the program, and gives the file: `dist`, which is `distd` where it is called so.
-    pub fn build(&self) -> Result<PathBuf> {
+    pub fn build(&self, effort: Effort) -> Result<PathBuf> {
         tools::ensure_static_builds(self)?;
-        let mut build = shell::cargo(["build", "--profile=ship", "--package=dist", "--locked"]);
+        let (profile, folder) = effort.profile();
+        let mut build = shell::cargo(["build", "--package=dist", "--locked", "--profile", profile]);
         build.args(["--target", self.target]);
         let places = Places::find()?;
         // These take precedence over any flags that the user or a settings file has, which would come to
@@ -107,8 +127,7 @@ impl Platform {
             build.env(format!("CARGO_TARGET_{}_LINKER", target.to_uppercase()), self.compiler);
         }
         shell::run(&mut build, BUILD_LIMIT)?;
-        let folder = shell::root().join("target").join(self.target).join("ship");
-        Ok(folder.join("dist"))
+        Ok(shell::root().join("target").join(self.target).join(folder).join("dist"))
     }
 
     /// A program of this platform, by way of an emulator where the machine is another.

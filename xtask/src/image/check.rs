@@ -312,7 +312,7 @@ impl Project<'_> {
         // Any free port; a limit that is given by hand, as the file's, replaces all others.
         compose
             .env("DIST_PORT", "127.0.0.1:")
-            .args(["--podman-run-args=--ulimit=nproc=4096:4096"]);
+            .args(["--in-pod=false", "--podman-run-args=--ulimit=nproc=4096:4096"]);
         compose.args(arguments).current_dir(self.folder);
         compose
             .stdout(std::process::Stdio::null())

@@ -1,7 +1,7 @@
 //! `cargo xtask package`: the files of a release, in `target/package/`.
 //!
-//! An archive for each platform, its bill of materials, and `SHA256SUMS`. Two builds of a commit come
-//! to the same bytes: what tells is that their `SHA256SUMS` are equal.
+//! An archive for each platform, its bill of materials, `install.sh`, and `SHA256SUMS`. Two builds of a
+//! commit come to the same bytes: what tells is that their `SHA256SUMS` are equal.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,11 +12,17 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::{Origin, PLATFORMS, Platform, VERSION, sbom};
+use super::{Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
-const COMPLETIONS: [(&str, &str); 3] = [("bash", "dist.bash"), ("zsh", "_dist"), ("fish", "dist.fish")];
+/// Each shell with what its files are called before and after the program's name.
+const COMPLETIONS: [(&str, &str, &str); 4] = [
+    ("bash", "", ".bash"),
+    ("zsh", "_", ""),
+    ("fish", "", ".fish"),
+    ("powershell", "_", ".ps1"),
+];
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -34,6 +40,8 @@ pub fn run(args: &Args) -> Result<()> {
         fs::write(folder.join(format!("{name}.cdx.json")), bill + "\n")?;
         pack(platform, &folder, &name, args.origin.epoch()?).context(platform.target)?;
     }
+    // Whoever installs gets the script of the same release.
+    fs::copy(shell::root().join("install.sh"), folder.join("install.sh"))?;
     let sums = checksums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums)?;
     print!("{}:\n{sums}", folder.display());
@@ -51,19 +59,16 @@ pub fn fresh_folder(path: &Path) -> Result<PathBuf> {
 
 /// Makes `NAME.tar.gz` of a folder `NAME`, which does not stay.
 fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()> {
-    let program = platform.build()?;
+    let program = platform.build(Effort::Final)?;
     let content = fresh_folder(&folder.join(name))?;
     install_programs(&program, &content)?;
     for file in ["LICENSE", "README.md"] {
         fs::copy(shell::root().join(file), content.join(file))?;
     }
-    let dist = |arguments: &[&str]| shell::read(platform.run(&program).args(arguments));
     fs::create_dir(content.join("completions"))?;
-    for (shell, file) in COMPLETIONS {
-        fs::write(content.join("completions").join(file), dist(&["completions", shell])?)?;
+    for name in ["dist", "distd"] {
+        document(platform, &content, name).context(name)?;
     }
-    let manual = content.join("man");
-    dist(&["man", "--dir", manual.to_str().context("a folder that is no UTF-8")?])?;
     let mut tar = shell::command("tar");
     tar.args([
         "--sort=name",
@@ -81,6 +86,17 @@ fn pack(platform: &Platform, folder: &Path, name: &str, epoch: u64) -> Result<()
     shell::run(&mut tar, PACK_LIMIT)?;
     fs::remove_dir_all(content)?;
     Ok(())
+}
+
+/// Has a program write its completions and manual pages.
+fn document(platform: &Platform, content: &Path, name: &str) -> Result<()> {
+    let program = content.join(name);
+    for (shell, before, after) in COMPLETIONS {
+        let script = shell::read(platform.run(&program).args(["completions", shell]))?;
+        fs::write(content.join(format!("completions/{before}{name}{after}")), script)?;
+    }
+    let mut man = platform.run(&program);
+    shell::read(man.args(["man", "--dir"]).arg(content.join("man"))).map(drop)
 }
 
 /// Puts the program into a folder, by both of its names.
