@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::server::Binaries;
 use crate::{shell, tools};
-use mirror::Mirror;
+use mirror::{Mirror, VERSION};
 use system::{Job, Scene, System};
 
 const CHECK_JSONSCHEMA: &str = "check-jsonschema==0.39.0";
@@ -33,6 +33,7 @@ pub fn run(binaries: &Binaries) -> Result<()> {
     tools::ensure_ci()?;
     check_scripts()?;
     check_schemas()?;
+    check_versions()?;
     let mirror = Mirror::start(binaries)?;
     install::run(binaries, &mirror)?;
     let systems: [&dyn System; 6] = [
@@ -46,7 +47,7 @@ pub fn run(binaries: &Binaries) -> Result<()> {
     for system in systems {
         tell(binaries, &mirror, system).with_context(|| system.name())?;
         println!(
-            "{}: published, again, planned, in conflict, not allowed, by files",
+            "{}: published, again, planned, in conflict, not allowed, by files, as a draft",
             system.name()
         );
     }
@@ -86,6 +87,23 @@ fn check_schemas() -> Result<()> {
     let jobs = tempfile::NamedTempFile::with_suffix(".json")?;
     serde_json::to_writer(&jobs, yaml("ci/gitlab/publish.yml")?.last().context("no document")?)?;
     check("vendor.gitlab-ci", &[jobs.path()])
+}
+
+/// Whoever copies a line gets the version that it was tested with.
+fn check_versions() -> Result<()> {
+    // An address or an action, an input's default, a variable, a flag of install.sh.
+    const NAMED: [&str; 4] = [
+        r#"[/@]v[0-9]+[.][0-9][^/"' ]*"#,
+        "default: [0-9]+[.][0-9.]+",
+        "[Vv][Ee][Rr][Ss][Ii][Oo][Nn](:| =) '?[0-9]+[.][0-9.]+",
+        "(--|install[.]sh) --version [0-9.]+",
+    ];
+    let mut grep = shell::command("grep");
+    grep.args(["-rnoE", &NAMED.join("|"), "action.yml", "ci", "docs/how-to"]);
+    let named = shell::read(&mut grep)?;
+    let other: Vec<&str> = named.lines().filter(|line| !line.ends_with(VERSION)).collect();
+    ensure!(other.is_empty(), "other versions than {VERSION}: {other:?}");
+    Ok(())
 }
 
 /// What every CI system must live through.
@@ -133,11 +151,14 @@ fn tell(binaries: &Binaries, mirror: &Mirror, system: &dyn System) -> Result<()>
 
     let files =
         json!({ "app": "hello", "version": "1.1.0", "build": "2", "files": "dist/*-1.1.0.*", "channel": "beta" });
-    let last = job(files).run_on(system)?;
-    last.came_to(0, "published", "")?;
-    ensure!(
-        scene.release("1.1.0")?["artifacts"].as_array().map(Vec::len) == Some(2),
-        "both files"
-    );
-    Ok(())
+    job(files).run_on(system)?.came_to(0, "published", "")?;
+    let both = scene.release("1.1.0")?["artifacts"].as_array().map(Vec::len);
+    ensure!(both == Some(2), "the glob named {both:?} files");
+
+    // Two jobs fill one draft, and a third, which only has dist, publishes it.
+    for file in ["dist/hello-1.1.0.apk", "dist/hello-1.1.0.ipa"] {
+        let draft = json!({ "app": "hello", "version": "1.2.0", "files": file, "channel": "beta", "draft": true });
+        job(draft).run_on(system)?.came_to(0, "draft", "")?;
+    }
+    scene.publish_draft(binaries, "1.2.0")
 }

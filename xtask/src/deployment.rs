@@ -24,6 +24,8 @@ pub fn run(binaries: &Binaries) -> Result<()> {
     tools::ensure_deployment()?;
     service_unit(binaries).context("deploy/distd.service")?;
     println!("    ok  systemd knows every setting of deploy/distd.service, and finds little exposed");
+    backup_timer(binaries).context("deploy/dist-backup.timer")?;
+    println!("    ok  systemd knows every setting of deploy/dist-backup.timer, and its command takes backups");
     for kind in proxy::KINDS {
         proxy::try_out(binaries, kind).with_context(|| format!("deploy/proxy/{}", kind.file))?;
         println!(
@@ -56,6 +58,53 @@ fn service_unit(binaries: &Binaries) -> Result<()> {
         .args(["security", "--offline=true", "--no-pager", EXPOSURE])
         .arg(&unit);
     shell::read(&mut security).map(drop)
+}
+
+/// The units are understood, and the commands of the service do what they say, in folders of our own.
+fn backup_timer(binaries: &Binaries) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for name in ["dist-backup.service", "dist-backup.timer"] {
+        fs::copy(shell::root().join("deploy").join(name), folder.path().join(name))?;
+    }
+    let mut verify = shell::command("systemd-analyze");
+    verify.args(["verify", "--man=no"]);
+    verify.args(["dist-backup.service", "dist-backup.timer"].map(|name| folder.path().join(name)));
+    let said = shell::output(&mut verify)?;
+    let text = String::from_utf8_lossy(&said.stderr);
+    ensure!(said.status.success() && text.is_empty(), "{}: {text}", said.status);
+
+    let [data, backups] = ["data", "backups"].map(|name| folder.path().join(name));
+    fs::create_dir(&backups)?;
+    binaries.token(&data, "any", "read")?;
+    // Many are there already; the oldest go.
+    for number in 10..30 {
+        fs::create_dir(backups.join(format!("20{number}-01-01-000000")))?;
+    }
+    let unit = fs::read_to_string(folder.path().join("dist-backup.service"))?;
+    let commands = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ExecStart=").or(line.strip_prefix("ExecStartPost=")));
+    let program = binaries.paths()[0].display().to_string();
+    for command in commands {
+        // As systemd does it: `$$` is a dollar, `%%` a percent sign.
+        let script = command
+            .replace("$$", "$")
+            .replace("%%", "%")
+            .replace("exec dist ", &format!("exec {program} "));
+        let script = script
+            .replace("/var/lib/dist", &data.display().to_string())
+            .replace("/var/backups/dist", &backups.display().to_string());
+        shell::read(shell::command("sh").args(["-ec", &script]))?;
+    }
+    let mut left: Vec<_> = fs::read_dir(&backups)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    left.sort();
+    ensure!(left.len() == 14, "{} backups are left", left.len());
+    // The names go by time; of the years above the oldest went.
+    let made = left.iter().filter(|path| path.join("backup.json").exists());
+    ensure!(made.count() == 1, "no backup was taken: {left:?}");
+    Ok(())
 }
 
 fn traefik() -> Result<()> {

@@ -17,7 +17,7 @@ use crate::{shell, tools};
 
 /// Debian's current stable release at the time of writing, and where it is found.
 const DEBIAN: [&str; 2] = ["bookworm", "http://deb.debian.org/debian"];
-const LIMIT: Duration = Duration::from_mins(40);
+const LIMIT: Duration = Duration::from_hours(1);
 /// The certificates that this machine trusts.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The port that the README names.

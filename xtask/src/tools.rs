@@ -76,6 +76,7 @@ const BROWSER: &[Need] = &[
 const CI: &[Need] = &[
     ("command -v busybox", "busybox"),
     ("command -v curl", "curl"),
+    ("command -v dash", "dash"),
     ("command -v ruby", "ruby"),
     ("command -v shellcheck", "shellcheck"),
     ("command -v strip", "binutils"),

@@ -60,11 +60,6 @@ fn command_line() {
 }
 
 #[test]
-fn the_manifest() {
-    check("manifest.md", &manifest::render());
-}
-
-#[test]
 fn configuration() {
     check("configuration.md", &configuration::render());
 }
@@ -73,6 +68,11 @@ fn configuration() {
 fn settings_file() {
     let note = "# Written by `cargo xtask reference`. Change the code, not this file.\n\n";
     check_file("deploy/distd.toml", &format!("{note}{}", configuration::render_file()));
+}
+
+#[test]
+fn the_manifest() {
+    check("manifest.md", &manifest::render());
 }
 
 #[test]

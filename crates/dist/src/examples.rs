@@ -136,6 +136,7 @@ pub const EXAMPLES: Examples = &[
         "dist store restore",
         &["dist store restore /mnt/backups/dist-monday --local-store ./restored"],
     ),
+    ("dist store upgrade", &["dist store upgrade --local-store ./dist-data"]),
     ("dist store rebuild", &["dist store rebuild --local-store ./dist-data"]),
     ("dist config show", &["dist config show", "dist config show --json"]),
     (

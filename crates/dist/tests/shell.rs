@@ -34,8 +34,9 @@ fn help_version_completions_and_manual_are_printed() {
 /// Runs a program that must be there, and expects it to be content.
 fn expect(name: &str, arguments: &[&str], folder: &Path) -> String {
     let mut command = Command::new(name);
-    // Shells keep what they learn below the home folder.
-    command.args(arguments).current_dir(folder).env("HOME", folder);
+    // Shells keep what they learn below the home folder, and complain about languages that are not there.
+    command.args(arguments).current_dir(folder);
+    command.env("HOME", folder).env("LC_ALL", "C.UTF-8");
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{name} is needed: {error}"));

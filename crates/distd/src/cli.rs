@@ -31,10 +31,10 @@ struct Cli {
 enum Command {
     /// The people who may come in
     User(UserCommand),
-    /// The settings of the server
-    Config(ConfigCommand),
     /// Whether the server on this machine answers, for health checks: exit 0 or 1
     Health(HealthCommand),
+    /// The settings of the server
+    Config(ConfigCommand),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command
@@ -67,10 +67,6 @@ const EXAMPLES: Examples = &[
             "distd user add bob@example.org --app acme=manager --app other=viewer",
         ],
     ),
-    (
-        "distd health",
-        &["distd health", "distd health --listen 127.0.0.1:9000"],
-    ),
     ("distd user list", &["distd user list", "distd user list --json"]),
     ("distd user invite", &["distd user invite ann@example.org"]),
     (
@@ -86,6 +82,10 @@ const EXAMPLES: Examples = &[
     (
         "distd user set-password",
         &["distd user set-password ann@example.org --password-stdin < password"],
+    ),
+    (
+        "distd health",
+        &["distd health", "distd health --listen 127.0.0.1:9000"],
     ),
     (
         "distd completions",
@@ -112,8 +112,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         None => crate::run(&cli.options),
         Some(Command::User(command)) => command.run(),
-        Some(Command::Config(command)) => command.run(),
         Some(Command::Health(command)) => command.run(),
+        Some(Command::Config(command)) => command.run(),
         Some(Command::Completions(wanted)) => print(&program().completions(wanted.shell)),
         Some(Command::Man(wanted)) => man(&wanted),
     }
@@ -151,15 +151,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_command_has_examples_that_it_understands() {
+        assert_eq!(program().wrong_examples(), [""; 0]);
+    }
+
+    #[test]
     fn the_name_is_that_of_the_file_wherever_it_is() {
         let called = |name: &str| is_called_by_name(std::iter::once(name.into()));
         assert!(called("distd") && called("/usr/local/bin/distd"));
         assert!(!called("dist") && !called("/opt/distd/dist") && !called(""));
         assert!(!is_called_by_name(std::iter::empty()));
-    }
-
-    #[test]
-    fn every_command_has_examples_that_it_understands() {
-        assert_eq!(program().wrong_examples(), [""; 0]);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::Options;
+use crate::config::ListenOptions;
 
 /// How long the server may take for each step. Health checks have their own, longer patience.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -22,12 +22,8 @@ const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 /// Whether the server on this machine answers, for health checks: exit 0 or 1
 #[derive(Args)]
 pub(crate) struct HealthCommand {
-    /// Where the server listens, as it was told itself [default: 0.0.0.0:8787] [env: DISTD_LISTEN]
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<String>,
-    /// A TOML file with the server's settings [env: DISTD_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<String>,
+    #[command(flatten)]
+    options: ListenOptions,
 }
 
 impl HealthCommand {
@@ -43,10 +39,8 @@ impl HealthCommand {
     }
 
     fn ask(self) -> Result<SocketAddr, String> {
-        let flags = [("listen", self.listen), ("config", self.config)];
-        let given = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let config = given.collect::<Options>().resolve();
-        let address = reachable(config.map_err(|error| error.to_string())?.listen);
+        let config = self.options.0.resolve().map_err(|error| error.to_string())?;
+        let address = reachable(config.listen);
         let answer = exchange(address).map_err(|error| format!("nobody answers on {address}: {error}"))?;
         if answer == ALIVE {
             Ok(address)

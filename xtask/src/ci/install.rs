@@ -42,25 +42,10 @@ pub fn run(binaries: &Binaries, mirror: &Mirror) -> Result<()> {
 
 /// The programs that every machine has, and some that it has beside them.
 fn machine(folder: &TempDir, name: &'static str, more: &[&str]) -> Result<Machine> {
-    const ALL: [&str; 14] = [
-        "cat",
-        "chmod",
-        "cut",
-        "grep",
-        "gzip",
-        "mkdir",
-        "mktemp",
-        "mv",
-        "rm",
-        "sed",
-        "sha256sum",
-        "tail",
-        "tar",
-        "tr",
-    ];
+    const ALL: &str = "cat chmod cut grep gzip mkdir mktemp mv rm sed sha256sum tail tar tr uname";
     let path = folder.path().join(name);
     fs::create_dir(&path)?;
-    for program in ALL.iter().chain(["uname"].iter()).chain(more) {
+    for program in ALL.split(' ').chain(more.iter().copied()) {
         let found = shell::read(shell::command("sh").args(["-c", "command -v \"$0\"", program]))?;
         std::os::unix::fs::symlink(found.trim(), path.join(program))?;
     }
@@ -140,85 +125,93 @@ fn installed(home: &Path) -> Result<(Vec<String>, String)> {
     Ok((names, version))
 }
 
+/// One machine, its files from somewhere, and what is installed in its home.
+struct Trial<'a> {
+    machine: &'a Machine,
+    files: &'a Files,
+    home: TempDir,
+    /// Whether it is installed; a refusal does not change that.
+    installed: bool,
+}
+
 fn install(machine: &Machine, files: &Files) -> Result<()> {
-    let home = tempfile::tempdir()?;
-    let url = files.server.url.clone();
-    let check = |arguments: &[&str], code: i32, part: &str, whole: bool| -> Result<()> {
-        let (found, said) = run_command(&mut machine.command(home.path(), arguments))?;
+    let mut trial = Trial {
+        machine,
+        files,
+        home: tempfile::tempdir()?,
+        installed: false,
+    };
+    trial.spoil_archive()?;
+    trial.spoil_sums()?;
+    trial.ask_for_others()?;
+    trial.installed = true;
+    trial.ends(&[], 0, &format!("installed dist {VERSION}"))?;
+    trial.ends(&["--version", VERSION], 0, "installed")?;
+    trial.ends(&["--sha256", &files.sha256], 0, "put it on your PATH")?;
+    // What is there stays.
+    trial.spoil_archive()
+}
+
+impl Trial<'_> {
+    /// Expects an exit code, a part of what is said, and that the programs are there whole or not at all.
+    fn ends(&self, more: &[&str], code: i32, part: &str) -> Result<()> {
+        let arguments = [&["--from", &self.files.server.url], more].concat();
+        let (found, said) = run_command(&mut self.machine.command(self.home.path(), &arguments))?;
         ensure!(
             found == code && said.contains(part),
             "{arguments:?}: exit code {found}: {said}"
         );
-        let expected = if whole { vec!["dist", "distd"] } else { vec![] };
-        let (names, version) = installed(home.path())?;
+        let (names, version) = installed(self.home.path())?;
+        let expected: &[&str] = if self.installed { &["dist", "distd"] } else { &[] };
         ensure!(names == expected, "{arguments:?} left {names:?}");
-        ensure!(!whole || version == format!("dist {VERSION}\n"), "{version}");
+        ensure!(!self.installed || version == format!("dist {VERSION}\n"), "{version}");
         Ok(())
-    };
-    let from = ["--from", url.as_str()];
-    let refused = |part: &str, whole: bool| check(&from, 1, part, whole);
-    let with = |more: [&'static str; 2]| [&from[..], &more].concat();
-
-    // Nothing is there yet, and nothing is after a refusal.
-    let mut changed = files.whole.clone();
-    if let Some(byte) = changed.get_mut(files.whole.len() / 2) {
-        *byte ^= 1;
-    }
-    files.write(&archive(), changed)?;
-    refused("was not unpacked", false)?;
-    files.write(&archive(), &files.whole[..files.whole.len() / 2])?;
-    refused("was not unpacked", false)?;
-    fs::remove_file(files.folder.path().join(archive()))?;
-    refused("cannot be downloaded", false)?;
-    files.restore()?;
-    for (sums, part) in [
-        (String::new(), "names no archive"),
-        (
-            format!("{}  ../../dist-1-x86_64-linux.tar.gz\n", files.sha256),
-            "names no archive",
-        ),
-        (
-            format!(
-                "{0}  {1}\n{0}  {2}\n",
-                files.sha256,
-                archive(),
-                archive().replace(VERSION, "9.9.9")
-            ),
-            "several archives",
-        ),
-        (format!("{}  {}\n", "0".repeat(64), archive()), "was not unpacked"),
-    ] {
-        files.write("SHA256SUMS", sums)?;
-        refused(part, false)?;
-    }
-    fs::remove_file(files.folder.path().join("SHA256SUMS"))?;
-    refused("SHA256SUMS cannot be downloaded", false)?;
-    files.restore()?;
-    check(&with(["--version", "9.9.9"]), 1, "no archive of version 9.9.9", false)?;
-    let other = "00000000000000000000000000000000000000000000000000000000000000ff";
-    check(&with(["--sha256", other]), 1, "was not unpacked", false)?;
-    for wrong in [
-        &["--frm"][..],
-        &["--from"],
-        &["--sha256", "abc"],
-        &["--from", "x", "--server", "y"],
-    ] {
-        check(wrong, 2, "", false)?;
     }
 
-    // Whole, with and without a version and a digest, and again over what is there.
-    check(&from, 0, &format!("installed dist {VERSION}"), true)?;
-    check(&with(["--version", VERSION]), 0, "installed", true)?;
-    check(
-        &[&from[..], &["--sha256", &files.sha256]].concat(),
-        0,
-        "put it on your PATH",
-        true,
-    )?;
-    // What is there stays, where what comes is not whole.
-    files.write(&archive(), "")?;
-    refused("was not unpacked", true)?;
-    files.restore()
+    fn refuses(&self, part: &str) -> Result<()> {
+        self.ends(&[], 1, part)
+    }
+
+    fn spoil_archive(&self) -> Result<()> {
+        let whole = &self.files.whole;
+        let mut changed = whole.clone();
+        if let Some(byte) = changed.get_mut(whole.len() / 2) {
+            *byte ^= 1;
+        }
+        for bytes in [&changed[..], &whole[..whole.len() / 2], &[]] {
+            self.files.write(&archive(), bytes)?;
+            self.refuses("was not unpacked")?;
+        }
+        fs::remove_file(self.files.folder.path().join(archive()))?;
+        self.refuses("cannot be downloaded")?;
+        self.files.restore()
+    }
+
+    fn spoil_sums(&self) -> Result<()> {
+        let (digest, name) = (&self.files.sha256, archive());
+        let other = name.replace(VERSION, "9.9.9");
+        for (sums, part) in [
+            (String::new(), "names no archive"),
+            (format!("{digest}  ../../{name}\n"), "names no archive"),
+            (format!("{digest}  {name}\n{digest}  {other}\n"), "several archives"),
+            (format!("{}  {name}\n", "0".repeat(64)), "was not unpacked"),
+        ] {
+            self.files.write("SHA256SUMS", sums)?;
+            self.refuses(part)?;
+        }
+        fs::remove_file(self.files.folder.path().join("SHA256SUMS"))?;
+        self.refuses("SHA256SUMS cannot be downloaded")?;
+        self.files.restore()
+    }
+
+    fn ask_for_others(&self) -> Result<()> {
+        self.ends(&["--version", "9.9.9"], 1, "no archive of version 9.9.9")?;
+        self.ends(&["--sha256", &"0f".repeat(32)], 1, "was not unpacked")?;
+        for wrong in [&["--frm"][..], &["--from"], &["--sha256", "abc"], &["--server", "x"]] {
+            self.ends(wrong, 2, "install.sh: --")?;
+        }
+        Ok(())
+    }
 }
 
 /// A dist server offers the archive as the app `dist`, like any other app.

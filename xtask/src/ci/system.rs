@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::mirror::Mirror;
-use crate::server::{Binaries, Launch, Server};
+use crate::server::{Binaries, Launch, Server, answer};
 use crate::shell;
 
 /// Where the system has its programs.
@@ -65,6 +65,21 @@ impl<'a> Scene<'a> {
     pub fn release(&self, version: &str) -> Result<Value> {
         let path = format!("/api/apps/hello/releases/{version}");
         Ok(self.server.client.get(&path)?.expect_ok()?.json())
+    }
+
+    /// Publishes a draft that has a file for each platform.
+    pub fn publish_draft(&self, binaries: &Binaries, version: &str) -> Result<()> {
+        let mut publish = binaries.dist(["release", "publish", "--app", "hello", version]);
+        publish.args(["--require", "ios,android_apk"]);
+        publish
+            .env("DIST_SERVER", self.server.url())
+            .env("DIST_TOKEN", &self.token);
+        let (code, answer) = answer(&mut publish)?;
+        ensure!(
+            code == 0 && answer["channel"]["name"] == "beta",
+            "exit code {code}: {answer}"
+        );
+        Ok(())
     }
 
     /// Makes the machine one that has `dist`, as those do that somebody looks after.

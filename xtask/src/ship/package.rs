@@ -1,7 +1,7 @@
 //! `cargo xtask package`: the files of a release, in `target/package/`.
 //!
-//! An archive for each platform, its bill of materials, and `SHA256SUMS`. Two builds of a commit come
-//! to the same bytes: what tells is that their `SHA256SUMS` are equal.
+//! An archive for each platform, its bill of materials, `install.sh`, and `SHA256SUMS`. Two builds of a
+//! commit come to the same bytes: what tells is that their `SHA256SUMS` are equal.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,8 +16,13 @@ use super::{Effort, Origin, PLATFORMS, Platform, VERSION, sbom};
 use crate::shell;
 
 const PACK_LIMIT: Duration = Duration::from_mins(5);
-/// What shells call a file of completions, before and after the program's name.
-const COMPLETIONS: [(&str, &str, &str); 3] = [("bash", "", ".bash"), ("zsh", "_", ""), ("fish", "", ".fish")];
+/// Each shell with what its files are called before and after the program's name.
+const COMPLETIONS: [(&str, &str, &str); 4] = [
+    ("bash", "", ".bash"),
+    ("zsh", "_", ""),
+    ("fish", "", ".fish"),
+    ("powershell", "_", ".ps1"),
+];
 
 /// What the task takes.
 #[derive(clap::Args)]
@@ -35,6 +40,8 @@ pub fn run(args: &Args) -> Result<()> {
         fs::write(folder.join(format!("{name}.cdx.json")), bill + "\n")?;
         pack(platform, &folder, &name, args.origin.epoch()?).context(platform.target)?;
     }
+    // Whoever installs gets the script of the same release.
+    fs::copy(shell::root().join("install.sh"), folder.join("install.sh"))?;
     let sums = checksums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums)?;
     print!("{}:\n{sums}", folder.display());

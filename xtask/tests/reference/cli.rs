@@ -50,7 +50,7 @@ fn section(program: &Program, command: &Command, page: &mut String) {
     }
     let examples = program.examples(name);
     if !examples.is_empty() {
-        write!(page, "\n```sh\n{}\n```\n", examples.join("\n")).unwrap();
+        write!(page, "\nExamples:\n\n    {}\n", examples.join("\n    ")).unwrap();
     }
     for command in subcommands() {
         section(program, command, page);

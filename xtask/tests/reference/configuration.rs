@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use distd::{Otherwise, SETTINGS, Setting, USUAL_FILE};
 
+/// The book does not have the file.
+const EXAMPLE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/deploy/distd.toml");
+
 /// The page: how settings are told, and one section a setting.
 pub fn render() -> String {
     let mut page = format!(
@@ -20,7 +23,7 @@ default.
 | settings file | the key | `public-url = "https://get.example.org"` |
 
 The settings file is TOML. It is `{USUAL_FILE}` where that is there, unless `--config FILE` or `DISTD_CONFIG` names
-another. [`deploy/distd.toml`](../../deploy/distd.toml) has every setting, commented out. A key that is not known is
+another. [`deploy/distd.toml`]({EXAMPLE}) has every setting, commented out. A key that is not known is
 refused, with its line and the nearest known one; paths are relative to the file's folder. A variable that is set to
 nothing counts as not set. One that begins with `DISTD_` and is not known is a warning at the start, unless Kubernetes
 set it for a service of that name.
@@ -103,5 +106,6 @@ fn default(setting: &Setting) -> String {
     match setting.otherwise {
         Otherwise::Value(value) => format!("`{value}`"),
         Otherwise::Words(words) => words.to_owned(),
+        Otherwise::Nothing => "none".to_owned(),
     }
 }

@@ -22,6 +22,9 @@ use crate::idempotency::Receipted;
 use crate::service::{blocking, off_runtime};
 use crate::{Caller, Error, Idempotency, Principal, Service, Setup, rows};
 
+/// The report of a backup, in its folder.
+const LABEL: &str = "backup.json";
+
 impl Service {
     /// Takes a backup while the store is in use: into `destination`, which must not exist or be
     /// empty, or into a new folder named by the time below the configured one.
@@ -103,6 +106,7 @@ impl Service {
             report.objects += 1;
         }
         sync_folder(&objects_folder)?;
+        write_label(folder, &report)?;
         rename(&part, &folder.join("dist.db"))?;
         sync_folder(folder)?;
         drop(hold);
@@ -223,13 +227,21 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     fs::rename(from, to).map_err(|error| Error::file(format!("renaming {}", from.display()), error))
 }
 
-/// The newest backup beside `folder` that is whole. A store in use is none: it has a folder for
-/// uploads, and a backup must not share files with what it is a backup of.
+/// Says what a folder is: a backup, and no store in use.
+fn write_label(folder: &Path, report: &BackupReport) -> Result<(), Error> {
+    let path = folder.join(LABEL);
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    let written = fs::write(&path, text + "\n").and_then(|()| fs::File::open(&path)?.sync_all());
+    written.map_err(|error| Error::file(format!("writing {}", path.display()), error))
+}
+
+/// The newest backup beside `folder` that is whole. A store is none, whatever it holds: a backup must
+/// not share files with what it is a backup of.
 fn earlier_backup(folder: &Path) -> Option<PathBuf> {
     let siblings = fs::read_dir(folder.parent()?).ok()?.flatten();
     let backups = siblings.map(|entry| entry.path()).filter_map(|path| {
-        let made = fs::metadata(path.join("dist.db")).ok()?.modified().ok()?;
-        (path.join("objects").is_dir() && !path.join("staging").exists()).then_some((made, path))
+        let made = fs::metadata(path.join(LABEL)).ok()?.modified().ok()?;
+        path.join("dist.db").exists().then_some((made, path))
     });
     backups.max().map(|(_, path)| path)
 }

@@ -111,16 +111,20 @@ fn check_folder(folder: &Path) -> Result<(), String> {
     if !metadata.is_dir() {
         return Err(format!("{} is no folder", there.display()));
     }
-    access(there, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-        let message = cannot_write(there, &error.into());
-        if metadata.uid() == uid.as_raw() {
-            message
-        } else {
-            let owner = metadata.uid();
-            let folder = there.display();
-            format!("{message}. It belongs to the user {owner}: run as that user, or `chown -R {uid}:{gid} {folder}`")
-        }
+    let Err(error) = access(there, Access::WRITE_OK | Access::EXEC_OK) else {
+        return Ok(());
+    };
+    let message = cannot_write(there, &error.into());
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    let place = folder.display();
+    // Nobody is told to give a folder away that is not the server's alone.
+    Err(if there != folder {
+        format!("{message}. Make it first: `install -d -o {uid} -g {gid} {place}`")
+    } else if metadata.uid() != uid.as_raw() {
+        let owner = metadata.uid();
+        format!("{message}. It belongs to the user {owner}: run as that user, or `chown -R {uid}:{gid} {place}`")
+    } else {
+        message
     })
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use dist_term::{Table, Text};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::options::Settings;
 use super::problem::Level;
@@ -52,7 +53,7 @@ fn show(settings: &Settings) -> Answer {
     for setting in SETTINGS {
         let said = settings.values.get(setting.key);
         let origin = said.map_or_else(|| "default".to_owned(), |value| value.origin.to_string());
-        let text = said.map(|value| value.text.as_str());
+        let text = said.map(|value| without_password(&value.text));
         table = table.row([setting.key, &shown(setting, text), &origin]);
         json.insert(setting.key.to_owned(), json!({ "value": text, "origin": origin }));
     }
@@ -66,6 +67,12 @@ fn show(settings: &Settings) -> Answer {
         text: text.as_str().to_owned(),
         code: exit_code(&settings.problems),
     }
+}
+
+/// A value without the password of a URL. The server refuses such a URL, and it is shown nevertheless.
+fn without_password(text: &str) -> &str {
+    let has_password = Url::parse(text).is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
+    if has_password { "(hidden)" } else { text }
 }
 
 /// A value, or in parentheses what holds without one.

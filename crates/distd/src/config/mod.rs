@@ -25,8 +25,8 @@ use ipnet::IpNet;
 
 pub use command::ConfigCommand;
 pub use oidc::OidcConfig;
-pub(crate) use options::StoreOptions;
 pub use options::{HEADING, Options, USUAL_FILE};
+pub(crate) use options::{ListenOptions, StoreOptions};
 pub use problem::{ConfigError, Level, Problem};
 pub use settings::{Kind, Otherwise, SETTINGS, Setting};
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use clap::error::Error as ParseError;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use dist_model::nearest;
 
-use super::settings::{DATA, Kind, Otherwise, PREFIX, PUBLIC_URL, SETTINGS, Setting};
+use super::settings::{DATA, Kind, LISTEN, Otherwise, PREFIX, PUBLIC_URL, SETTINGS, Setting};
 use super::{Config, ConfigError, Problem, file};
 
 /// Where the settings file is looked for unless somebody says where it is.
@@ -36,10 +36,6 @@ const CONFIG: &Setting = &Setting {
 pub struct Options {
     flags: BTreeMap<&'static str, String>,
 }
-
-/// The flags of a command that works on the data folder beside the server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct StoreOptions(pub Options);
 
 /// The variables that the server reads, taken once.
 #[derive(Clone, Debug, Default)]
@@ -72,15 +68,6 @@ pub(crate) struct Settings {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Flags by the keys of their settings, of a command that has some of them.
-impl FromIterator<(&'static str, String)> for Options {
-    fn from_iter<I: IntoIterator<Item = (&'static str, String)>>(flags: I) -> Self {
-        Self {
-            flags: flags.into_iter().collect(),
-        }
-    }
-}
-
 impl Options {
     /// The settings that these flags, the environment of the process and the settings file come to.
     ///
@@ -106,7 +93,7 @@ impl Options {
         };
         let named = self.flags.get(CONFIG.key).cloned().or_else(|| text_of(CONFIG));
         let path = named.map(PathBuf::from);
-        let path = path.or_else(|| usual_file.is_file().then(|| usual_file.to_owned()));
+        let path = path.or_else(|| is_there(usual_file).then(|| usual_file.to_owned()));
         let (mut values, wrong) = path.map_or_else(Default::default, |path| file::read(&path));
         for setting in SETTINGS {
             let by_variable = text_of(setting).map(|text| Value::new(text, Origin::Environment));
@@ -133,6 +120,12 @@ impl Options {
     }
 }
 
+/// A file that is there and cannot be looked at is none that may be passed over.
+fn is_there(file: &Path) -> bool {
+    let found = file.metadata();
+    !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 /// What holds where nobody says anything.
 fn otherwise(setting: &Setting, environment: &Environment) -> Option<Value> {
     if setting.key == DATA.key {
@@ -145,7 +138,7 @@ fn otherwise(setting: &Setting, environment: &Environment) -> Option<Value> {
     }
     match setting.otherwise {
         Otherwise::Value(text) => Some(Value::new(text.to_owned(), Origin::Default)),
-        Otherwise::Words(_) => None,
+        Otherwise::Words(_) | Otherwise::Nothing => None,
     }
 }
 
@@ -245,15 +238,17 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
 #[cfg(test)]
 impl<const N: usize> From<[(&'static str, &str); N]> for Options {
     fn from(pairs: [(&'static str, &str); N]) -> Self {
-        pairs.map(|(key, value)| (key, value.to_owned())).into_iter().collect()
+        Self {
+            flags: pairs.map(|(key, value)| (key, value.to_owned())).into(),
+        }
     }
 }
 
 impl Setting {
     fn argument(&self) -> Arg {
-        let otherwise = match self.default_text() {
-            "none" => String::new(),
-            text => format!(" [default: {text}]"),
+        let otherwise = match self.otherwise {
+            Otherwise::Value(text) | Otherwise::Words(text) => format!(" [default: {text}]"),
+            Otherwise::Nothing => String::new(),
         };
         let help = format!("{}{otherwise} [env: {}]", self.meaning, self.variable());
         let action = match self.kind {
@@ -293,22 +288,40 @@ impl FromArgMatches for Options {
     }
 }
 
-impl Args for StoreOptions {
-    fn augment_args(command: Command) -> Command {
-        command.args([DATA, PUBLIC_URL, CONFIG].map(|setting| setting.argument().global(true)))
-    }
+/// The flags of a command beside the server, which needs to know only some of the settings.
+macro_rules! options_of {
+    ($(#[$doc:meta])* $name:ident: $($setting:ident),+) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $name(pub Options);
 
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
+        impl Args for $name {
+            fn augment_args(command: Command) -> Command {
+                command.args([$($setting),+].map(|setting| setting.argument().global(true)))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
+
+        impl FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
+                Options::from_arg_matches(matches).map(Self)
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
+                self.0.update_from_arg_matches(matches)
+            }
+        }
+    };
 }
 
-impl FromArgMatches for StoreOptions {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ParseError> {
-        Options::from_arg_matches(matches).map(Self)
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ParseError> {
-        self.0.update_from_arg_matches(matches)
-    }
+options_of! {
+    /// Where the store is, and what its links start with.
+    StoreOptions: DATA, PUBLIC_URL, CONFIG
+}
+options_of! {
+    /// Where the server listens.
+    ListenOptions: LISTEN, CONFIG
 }

@@ -21,6 +21,8 @@ pub enum Otherwise {
     Value(&'static str),
     /// What these words say.
     Words(&'static str),
+    /// Nothing: what it is about is not there.
+    Nothing,
 }
 
 /// One thing that the server can be told.
@@ -58,6 +60,7 @@ impl Setting {
     pub fn default_text(&self) -> &'static str {
         match self.otherwise {
             Otherwise::Value(text) | Otherwise::Words(text) => text,
+            Otherwise::Nothing => "none",
         }
     }
 
@@ -128,7 +131,7 @@ settings! {
         more: "Addresses, or networks such as `10.0.0.0/8`. Of a request that comes from one of them, \
             `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`, are believed. Without it everybody behind a proxy \
             has the proxy's address: in rate limits, in sessions and in the audit log.",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "127.0.0.1, ::1",
     }
     METRICS_LISTEN {
@@ -146,7 +149,7 @@ settings! {
         placeholder: "FILE",
         meaning: "Write the listening port to this file once the server listens",
         more: "For whoever starts a server on port 0.",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "/run/distd/port",
     }
     UPLOAD_LIMIT {
@@ -194,7 +197,7 @@ settings! {
         meaning: "The OIDC provider that people sign in with, by its issuer URL",
         more: "Exactly as the provider spells it; `https`. It needs `oidc-client-id` beside it. See \
             [people](people.md) for what to set at the provider.",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "https://id.example.org/realms/acme",
     }
     OIDC_CLIENT_ID {
@@ -203,7 +206,7 @@ settings! {
         placeholder: "ID",
         meaning: "What the provider calls this server",
         more: "",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "dist",
     }
     OIDC_CLIENT_SECRET_FILE {
@@ -212,7 +215,7 @@ settings! {
         placeholder: "FILE",
         meaning: "A file with the secret that the provider gave this server",
         more: "It is read once, at the start. A public client has none.",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "/run/secrets/oidc-client-secret",
     }
     OIDC_NAME {
@@ -230,7 +233,7 @@ settings! {
         placeholder: "ROLE",
         meaning: "Let in people of oidc-allowed-domain whom nobody let in, with this role: viewer, manager or admin",
         more: "For all apps. It needs `oidc-allowed-domain` beside it.",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "viewer",
     }
     OIDC_ALLOWED_DOMAIN {
@@ -239,7 +242,7 @@ settings! {
         placeholder: "DOMAIN",
         meaning: "The domain of the addresses of those who get oidc-default-role",
         more: "",
-        otherwise: Otherwise::Words("none"),
+        otherwise: Otherwise::Nothing,
         example: "acme.example",
     }
     LOG {

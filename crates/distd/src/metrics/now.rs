@@ -180,7 +180,7 @@ fn seconds(at: Timestamp) -> f64 {
 /// Transactions by size, as the sequencer counts them.
 #[derive(Debug)]
 struct Batches {
-    batches: u64,
+    transactions: u64,
     commands: f64,
     /// The largest size of each bucket, and how many transactions are in it.
     buckets: Vec<(f64, u64)>,
@@ -191,15 +191,15 @@ impl Batches {
         let sizes = stats.batch_sizes.iter().zip(0..);
         let mut buckets: Vec<_> = sizes.map(|(count, power)| (2.0_f64.powi(power), *count)).collect();
         buckets.push((f64::INFINITY, 0));
-        // Another batch may have come between two of the figures.
-        let batches = stats.batch_sizes.iter().sum();
+        // Of the same figures as the buckets: another transaction may have come since.
+        let transactions = stats.batch_sizes.iter().sum();
         #[expect(
             clippy::cast_precision_loss,
             reason = "a sum is a float in the format, and exact up to 2^53"
         )]
         let commands = stats.commands as f64;
         Self {
-            batches,
+            transactions,
             commands,
             buckets,
         }
@@ -212,7 +212,7 @@ impl TypedMetric for Batches {
 
 impl EncodeMetric for Batches {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        encoder.encode_histogram::<NoLabelSet>(self.commands, self.batches, &self.buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(self.commands, self.transactions, &self.buckets, None)
     }
 
     fn metric_type(&self) -> MetricType {

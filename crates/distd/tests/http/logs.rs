@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::common::{PASSWORD, Site};
+use crate::common::{PASSWORD, Signed, Site};
 use crate::oidc::{self, Provider};
 
 /// A log of everything that anybody says in this process from now on, as the program writes it.
@@ -34,8 +34,8 @@ fn lines_of(mut log: File) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Signs in by the one-time link, by an invitation, with a password, and through a provider; uses
-/// tokens and tester links, good and bad ones; and answers every secret that was used on the way.
+/// Signs in by the one-time link, by an invitation, with a password, and through a provider, uses
+/// tokens and tester links, and answers every secret that was used on the way.
 async fn a_whole_run() -> Vec<String> {
     let provider = Provider::start().await;
     let folder = tempfile::tempdir().unwrap();
@@ -75,6 +75,14 @@ async fn a_whole_run() -> Vec<String> {
     let signed_in = oidc::come_back(&site, &(cookie, back)).await.expect(303);
     secrets.push(cookie_of(signed_in.header("set-cookie")));
 
+    secrets.extend(use_tokens_and_links(&site, &person).await);
+    secrets.push(site.admin.clone());
+    site.stop().await;
+    secrets
+}
+
+/// Good and bad ones of each; answers their secrets.
+async fn use_tokens_and_links(site: &Site, person: &Signed) -> [String; 4] {
     let (reader, _) = site.new_token(&[Scope::Read], None, &[]).await;
     let stranger = format!("dist_{}", "5".repeat(64));
     site.publish("acme", "1.0.0", "beta").await;
@@ -102,12 +110,10 @@ async fn a_whole_run() -> Vec<String> {
         ("app", ""),
         ("app_role", ""),
     ];
-    let page = site.submit(&person, "/admin/people", &bob).await.expect(200).text();
+    let page = site.submit(person, "/admin/people", &bob).await.expect(200).text();
     let invitation = page.split_once("/admin/invitation/").unwrap().1[..64].to_owned();
     site.get(&format!("/admin/invitation/{invitation}")).await.expect(200);
-    secrets.extend([reader, stranger, link, invitation, site.admin.clone()]);
-    site.stop().await;
-    secrets
+    [reader, stranger, link, invitation]
 }
 
 /// The secret of a cookie, without its name and its attributes.

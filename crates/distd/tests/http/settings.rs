@@ -50,6 +50,9 @@ fn every_setting_is_shown_with_where_it_came_from() {
         );
     }
     assert_eq!(shown.as_object().unwrap().len(), distd::SETTINGS.len());
+    let secret = [("DISTD_PUBLIC_URL", "https://me:hunter2@example.org")];
+    let (_, shown, _) = run(folder.path(), &["config", "show"], &secret);
+    assert!(shown.contains("(hidden)") && !shown.contains("hunter2"), "{shown}");
     let (_, table, _) = run(folder.path(), &show[..6], &[]);
     assert!(table.starts_with("SETTING "), "{table}");
     assert!(

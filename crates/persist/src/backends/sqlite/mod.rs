@@ -24,11 +24,12 @@ use tokio::sync::{mpsc, oneshot};
 use self::checkpoint::Checkpointer;
 use self::connection::{Location, Session};
 use self::readers::Readers;
+pub use self::replay::Adoption;
 use self::sequencer::{Pending, Request, Shared, Writer};
 use self::turn::Turn;
 use super::tables;
 use crate::{
-    After, Append, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
+    After, Backend, Clock, Commit, CommitFuture, Commits, Decision, Error, InlineProjection, InvalidInput, Key,
     OpenError, Outcome, Page, Position, RebuildError, RebuildReport, Receipt, Revision, SqlError, SqlRead, SqlTx,
     StoreIdentity, StreamName, SubmitError, SystemClock, TableDifference, params,
 };
@@ -56,17 +57,6 @@ pub struct Options {
     pub lock_path: Option<PathBuf>,
     /// What [`OpenMode::AdoptProjections`] does beside making tables again.
     pub adoption: Adoption,
-}
-
-/// What goes with the adoption of a store's tables by another set of projections.
-#[derive(Clone, Debug, Default)]
-pub struct Adoption {
-    /// Where the database is copied to, as it is, before anything is made again: nothing may be
-    /// there yet. The copy is on the disk, and was read through, before the adoption begins.
-    pub backup: Option<PathBuf>,
-    /// What is appended to the log in the transaction that replaces the tables, which thereby know
-    /// of it.
-    pub appends: Vec<Append>,
 }
 
 impl Default for Options {

@@ -15,10 +15,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rustix::fs::{FlockOperation, flock};
 
+use super::SqlStore;
 use super::connection::{Location, Session, run};
 use super::open::with_suffix;
 use super::sequencer::Writer;
-use super::{Adoption, SqlStore};
 use crate::backends::tables;
 use crate::{
     After, Append, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
@@ -30,6 +30,17 @@ const PAGE: usize = 2000;
 /// A begun transaction holds a lock on the scratch database only once it reads from it, so the
 /// scratch connection can still write; `BEGIN IMMEDIATE` would lock both.
 const BEGIN: &str = "BEGIN";
+
+/// What goes with the adoption of a store's tables by another set of projections.
+#[derive(Clone, Debug, Default)]
+pub struct Adoption {
+    /// Where the database is copied to, as it is, before anything is made again: nothing may be
+    /// there yet. The copy is on the disk, and was read through, before the adoption begins.
+    pub backup: Option<PathBuf>,
+    /// What is appended to the log in the transaction that replaces the tables, which thereby know
+    /// of it.
+    pub appends: Vec<Append>,
+}
 
 type Projections = Arc<[Arc<dyn InlineProjection>]>;
 
