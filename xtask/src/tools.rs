@@ -191,6 +191,22 @@ pub fn ensure_static_builds(platform: &Platform) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the kernel hands programs of a platform to their emulator, in containers too.
+pub fn ensure_emulation(platform: &Platform) -> Result<()> {
+    let name = format!("qemu-{}", platform.arch);
+    let kernel = "/proc/sys/fs/binfmt_misc";
+    if platform.is_here() || Path::new(kernel).join(&name).exists() {
+        return Ok(());
+    }
+    println!(
+        "telling the kernel to run programs of {} with QEMU, until it boots again",
+        platform.arch
+    );
+    let mounted = format!("test -e {kernel}/register || mount -t binfmt_misc binfmt_misc {kernel}");
+    let script = format!("({mounted}) && cat /usr/lib/binfmt.d/{name}.conf > {kernel}/register");
+    shell::run(shell::command("sh").args(["-c", &script]), INSTALL_LIMIT)
+}
+
 fn ensure(needs: &[Need]) -> Result<()> {
     let mut missing: Vec<&str> = needs
         .iter()

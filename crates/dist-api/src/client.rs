@@ -82,29 +82,18 @@ impl Client {
     /// # Errors
     /// `usage.error` where the URL, the token's form or the certificates are unusable.
     pub fn new(options: Options) -> Result<Self, Refusal> {
-        // The process's provider is set once; a second client finds it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("dist/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_nodelay(true)
-            // A redirect would take the token to a place that nobody named.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never());
-        if let Some(pem) = &options.ca_pem {
-            let roots = reqwest::Certificate::from_pem_bundle(pem)
-                .ok()
-                .filter(|roots| !roots.is_empty())
-                .ok_or_else(|| usage("the CA file holds no PEM certificates"))?;
-            builder = builder.tls_certs_merge(roots);
-        }
-        let http = builder
-            .build()
-            .map_err(|error| usage(format!("no HTTPS client can be made: {}", chain(&error))))?;
+        let base = base_url(&options.server)?;
+        // A machine without certificates, as minimal containers are, reaches a server by plain HTTP.
+        let http = http_client(options.ca_pem.as_deref(), false).or_else(|refusal| {
+            if base.starts_with("http:") {
+                http_client(None, true)
+            } else {
+                Err(refusal)
+            }
+        })?;
         Ok(Self {
             http,
-            base: base_url(&options.server)?,
+            base,
             authorization: options.token.as_deref().map(bearer).transpose()?,
             retry: options.retry,
         })
@@ -337,6 +326,37 @@ fn refused(status: StatusCode, body: &[u8]) -> Refusal {
 }
 
 /// Checks a server's URL and drops the slash at its end.
+/// What sends, with more root certificates beside the system's; or one that trusts nobody's.
+fn http_client(ca_pem: Option<&[u8]>, trusts_nobody: bool) -> Result<reqwest::Client, Refusal> {
+    // The process's provider is set once; a second client finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("dist/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        .tcp_keepalive(Duration::from_secs(30))
+        .tcp_nodelay(true)
+        // A redirect would take the token to a place that nobody named.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never());
+    if let Some(pem) = ca_pem {
+        let roots = reqwest::Certificate::from_pem_bundle(pem)
+            .ok()
+            .filter(|roots| !roots.is_empty())
+            .ok_or_else(|| usage("the CA file holds no PEM certificates"))?;
+        builder = builder.tls_certs_merge(roots);
+    }
+    if trusts_nobody {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| {
+        usage(format!(
+            "no HTTPS client can be made: install the system's root certificates (ca-certificates), or name some \
+             with --ca-file: {}",
+            chain(&error)
+        ))
+    })
+}
+
 fn base_url(text: &str) -> Result<String, Refusal> {
     let url = Url::parse(text)
         .ok()

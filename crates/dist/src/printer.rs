@@ -53,7 +53,7 @@ impl Printer {
             return self.show(&ErrorBody::from(refusal), |_| {});
         }
         self.label("error", "31", &refusal.message);
-        eprintln!("code: {}", refusal.code.as_str());
+        say(&format!("code: {}", refusal.code.as_str()));
     }
 
     /// Something that a person should know although the command succeeds.
@@ -64,13 +64,13 @@ impl Printer {
     /// Puts a refusal on the page of a GitHub run, as its workflow command `::error` does.
     pub fn annotate(refusal: &Refusal) {
         let message = clean(&refusal.message).replace('%', "%25");
-        eprintln!("::error title=dist {}::{message}", refusal.code.as_str());
+        say(&format!("::error title=dist {}::{message}", refusal.code.as_str()));
     }
 
     /// What is going on, for people only.
     pub fn note(self, text: &str) {
         if !self.json {
-            eprintln!("{}", clean(text));
+            say(&clean(text));
         }
     }
 
@@ -90,9 +90,9 @@ impl Printer {
     fn label(self, label: &str, color: &str, text: &str) {
         let text = clean(text);
         if self.color {
-            eprintln!("\u{1b}[1;{color}m{label}\u{1b}[0m: {text}");
+            say(&format!("\u{1b}[1;{color}m{label}\u{1b}[0m: {text}"));
         } else {
-            eprintln!("{label}: {text}");
+            say(&format!("{label}: {text}"));
         }
     }
 }
@@ -101,4 +101,9 @@ impl Printer {
 fn write_out(text: &str) {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// A line on stderr, in one piece: in the log of a CI job others write between two.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -267,6 +267,23 @@ fn files_are_inspected_whatever_else_is_open() {
 }
 
 #[test]
+fn a_machine_without_root_certificates_reaches_servers_by_plain_http() {
+    let world = World::new(Kind::Remote);
+    let without = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command
+            .env("SSL_CERT_FILE", "/dev/null")
+            .env("SSL_CERT_DIR", "/dev/null");
+        finish(arguments, command)
+    };
+    let listed = without(&["app", "list", "--json"]);
+    assert_eq!(listed.json()["items"], serde_json::json!([]));
+    let refused = without(&["app", "list", "--server", "https://127.0.0.1:1", "--json"]);
+    refused.refused("usage.error", 2);
+    assert!(refused.stdout.contains("ca-certificates"), "{}", refused.stdout);
+}
+
+#[test]
 fn a_proxy_is_asked_unless_the_host_is_exempt() {
     let proxy = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", proxy.local_addr().unwrap());
