@@ -2,6 +2,7 @@
 //!
 //! On Debian and its kin, as root, what is missing is installed and said; elsewhere it is named.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use crate::shell;
 use crate::ship::Platform;
 
 const INSTALL_LIMIT: Duration = Duration::from_mins(15);
+
+/// Debian asks this program whether a service may start, and takes 101 for no: `invoke-rc.d(8)`.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// What tells that something is there, as a shell command, and the Debian package that has it.
 type Need = (&'static str, &'static str);
@@ -235,7 +239,21 @@ fn ensure(needs: &[Need]) -> Result<()> {
     apt(&["update"])?;
     let mut install = vec!["install", "--yes", "--no-install-recommends"];
     install.extend(missing);
-    apt(&install)
+    without_services(|| apt(&install))
+}
+
+/// Keeps what is installed from starting services here, as a web server would.
+fn without_services(install: impl FnOnce() -> Result<()>) -> Result<()> {
+    // Whoever has a policy has decided.
+    let policy = Path::new(POLICY);
+    if policy.exists() {
+        return install();
+    }
+    std::fs::write(policy, "#!/bin/sh\nexit 101\n")?;
+    std::fs::set_permissions(policy, std::fs::Permissions::from_mode(0o755))?;
+    let installed = install();
+    std::fs::remove_file(policy)?;
+    installed
 }
 
 fn holds(test: &str) -> bool {
