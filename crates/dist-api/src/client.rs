@@ -83,13 +83,18 @@ impl Client {
     /// `usage.error` where the URL, the token's form or the certificates are unusable.
     pub fn new(options: Options) -> Result<Self, Refusal> {
         let base = base_url(&options.server)?;
-        // A machine without certificates, as minimal containers are, reaches a server by plain HTTP.
-        let http = http_client(options.ca_pem.as_deref(), false).or_else(|refusal| {
-            if base.starts_with("http:") {
-                http_client(None, true)
-            } else {
-                Err(refusal)
-            }
+        let roots = options.ca_pem.as_deref().map(roots).transpose()?;
+        let http = match sender().tls_certs_merge(roots.unwrap_or_default()).build() {
+            // A machine without certificates, as minimal containers are, reaches servers by plain HTTP.
+            Err(_) if base.starts_with("http:") => sender().tls_certs_only([]).build(),
+            built => built,
+        };
+        let http = http.map_err(|error| {
+            usage(format!(
+                "no HTTPS client can be made: install the system's root certificates (ca-certificates), or name some \
+                 with --ca-file: {}",
+                chain(&error)
+            ))
         })?;
         Ok(Self {
             http,
@@ -326,35 +331,25 @@ fn refused(status: StatusCode, body: &[u8]) -> Refusal {
 }
 
 /// Checks a server's URL and drops the slash at its end.
-/// What sends, with more root certificates beside the system's; or one that trusts nobody's.
-fn http_client(ca_pem: Option<&[u8]>, trusts_nobody: bool) -> Result<reqwest::Client, Refusal> {
+/// What sends, but for whom it trusts.
+fn sender() -> reqwest::ClientBuilder {
     // The process's provider is set once; a second client finds it there.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .user_agent(concat!("dist/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .tcp_keepalive(Duration::from_secs(30))
         .tcp_nodelay(true)
         // A redirect would take the token to a place that nobody named.
         .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    if let Some(pem) = ca_pem {
-        let roots = reqwest::Certificate::from_pem_bundle(pem)
-            .ok()
-            .filter(|roots| !roots.is_empty())
-            .ok_or_else(|| usage("the CA file holds no PEM certificates"))?;
-        builder = builder.tls_certs_merge(roots);
-    }
-    if trusts_nobody {
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(|error| {
-        usage(format!(
-            "no HTTPS client can be made: install the system's root certificates (ca-certificates), or name some \
-             with --ca-file: {}",
-            chain(&error)
-        ))
-    })
+        .retry(reqwest::retry::never())
+}
+
+/// The certificates of a PEM file.
+fn roots(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Refusal> {
+    let roots = reqwest::Certificate::from_pem_bundle(pem).ok();
+    let roots = roots.filter(|roots| !roots.is_empty());
+    roots.ok_or_else(|| usage("the CA file holds no PEM certificates"))
 }
 
 fn base_url(text: &str) -> Result<String, Refusal> {
