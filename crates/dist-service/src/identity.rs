@@ -117,7 +117,8 @@ fn recognise(
     if let Some(found) = people::credentials(tx, email)? {
         // An address that went to somebody else is not the person that it was: the provider knows
         // that one by another name.
-        if found.user.disabled_at.is_some() || vouched_by(tx, &found.user, &identity.issuer)? {
+        let is_somebody_else = found.issuer.as_ref() == Some(&identity.issuer);
+        if found.user.disabled_at.is_some() || is_somebody_else {
             return Ok(decided(Vec::new(), None));
         }
         return Ok(decided(vec![identify(&found.user)], Some(found.user)));
@@ -139,12 +140,4 @@ fn recognise(
 fn identified(tx: &dyn SqlRead, identity: &Identity) -> Result<Option<User>, persist::SqlError> {
     let sql = select_users!("WHERE issuer = ?1 AND subject = ?2");
     tx.query_opt(sql, params![&identity.issuer, &identity.subject], people::read_user)
-}
-
-/// Whether this provider vouched for the person before, by whatever name.
-fn vouched_by(tx: &dyn SqlRead, user: &User, issuer: &str) -> Result<bool, persist::SqlError> {
-    let sql = "SELECT 1 FROM users WHERE id = ?1 AND issuer = ?2";
-    Ok(tx
-        .query_opt(sql, params![user.id.as_str(), issuer], |_| Ok(()))?
-        .is_some())
 }

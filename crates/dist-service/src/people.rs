@@ -208,7 +208,7 @@ fn insert_link(tx: &mut dyn SqlTx, link: &InstallLink, secret_hash: &Digest) -> 
 macro_rules! select_users {
     ($rest:literal) => {
         concat!(
-            "SELECT id, email, name, role, app_roles, created_at, disabled_at, password_hash, invitation_expires_at FROM users ",
+            "SELECT id, email, name, role, app_roles, created_at, disabled_at, password_hash, invitation_expires_at, issuer FROM users ",
             $rest
         )
     };
@@ -254,6 +254,8 @@ pub(crate) struct Credentials {
     pub password_hash: Option<String>,
     /// Until when the link to set one is good.
     pub invited_until: Option<Timestamp>,
+    /// The provider that vouched for them, by its issuer URL.
+    pub issuer: Option<String>,
 }
 
 pub(crate) fn read_credentials(row: &Row<'_>) -> Result<Credentials, SqlError> {
@@ -261,6 +263,7 @@ pub(crate) fn read_credentials(row: &Row<'_>) -> Result<Credentials, SqlError> {
         user: read_user(row)?,
         password_hash: row.get(7)?,
         invited_until: parsed_opt(row, 8)?,
+        issuer: row.get(9)?,
     })
 }
 

@@ -36,6 +36,8 @@ pub struct UserRow {
     pub has_password: bool,
     /// Until when a link to set one is good.
     pub invited_until: Option<Timestamp>,
+    /// The provider that they sign in with, by its issuer URL.
+    pub issuer: Option<String>,
     /// When they were last seen.
     pub last_seen_at: Option<Timestamp>,
 }
@@ -253,6 +255,7 @@ fn with_last_seen(tx: &dyn SqlRead, found: Credentials) -> Result<UserRow, Error
     Ok(UserRow {
         has_password: found.password_hash.is_some(),
         invited_until: found.invited_until,
+        issuer: found.issuer,
         last_seen_at: seen.flatten(),
         user: found.user,
     })

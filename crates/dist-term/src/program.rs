@@ -1,10 +1,12 @@
 //! A program and what is made of its commands.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command};
+use clap::error::{ContextKind, ContextValue};
+use clap::{ArgMatches, Args, Command};
 use clap_complete::Shell;
 use clap_mangen::roff::{Roff, roman};
 
@@ -53,6 +55,34 @@ impl Program {
     /// The commands, whose help ends in their examples.
     pub fn command(&self) -> Command {
         self.with_examples(self.command.clone(), "")
+    }
+
+    /// What `arguments`, the program's name first, ask of the commands.
+    ///
+    /// # Errors
+    /// What to print where they ask nothing of them. A word that is a command elsewhere in the program
+    /// is answered with where that is.
+    pub fn parse(&self, arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, clap::Error> {
+        let parsed = self.command().try_get_matches_from(arguments);
+        parsed.map_err(|mut error| {
+            if let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+                && let found = self.named(word)
+                && !found.is_empty()
+            {
+                error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(found));
+            }
+            error
+        })
+    }
+
+    /// The commands whose last word is `word`, by all their words.
+    fn named(&self, word: &str) -> Vec<String> {
+        let mut command = self.command.clone();
+        command.build();
+        let mut names = Vec::new();
+        add_names(&command, &mut names);
+        let names = names.into_iter().map(|(name, _)| name);
+        names.filter(|name| name.rsplit(' ').next() == Some(word)).collect()
     }
 
     /// The commands as they are, for whoever shows the examples in another way.
@@ -260,6 +290,17 @@ mod tests {
         assert_eq!(files, ["greet.1", "greet-hello.1"]);
         assert!(pages[1].text.contains(".SH EXAMPLES\n"), "{}", pages[1].text);
         assert!(pages[1].text.contains("Says hello\\[u2026]"), "{}", pages[1].text);
+    }
+
+    #[test]
+    fn a_command_that_stands_elsewhere_is_found() {
+        let say = Command::new("say").subcommand(Command::new("hello"));
+        let program = Program::new(Command::new("greet").subcommand(say), &[]);
+        let refusal = |words: [&str; 2]| program.parse(words.map(OsString::from)).unwrap_err().to_string();
+        let text = refusal(["greet", "hello"]);
+        assert!(text.contains("'greet say hello'"), "{text}");
+        let text = refusal(["greet", "sya"]);
+        assert!(text.contains("'say'"), "{text}");
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let environment = Environment::of_process();
     let printer = Printer::new(wants_json(&arguments), &environment);
-    let parsed = program().command().try_get_matches_from(&arguments);
+    let parsed = program().parse(arguments);
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error, printer),

@@ -107,7 +107,9 @@ pub fn program() -> Program {
 /// Like [`run`](crate::run()) it must not be called from inside of a runtime, and the program must
 /// begin with [`dist_inspect::run_if_inspector`].
 pub fn main() -> ExitCode {
-    let matches = program().command().get_matches();
+    let matches = program()
+        .parse(std::env::args_os())
+        .unwrap_or_else(|error| error.exit());
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.command {
         None => crate::run(&cli.options),

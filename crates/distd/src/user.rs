@@ -234,6 +234,7 @@ fn row_json(row: &UserRow) -> Value {
     let mut json = json!(row.user);
     json["has_password"] = row.has_password.into();
     json["invited_until"] = json!(row.invited_until);
+    json["issuer"] = json!(row.issuer);
     json["last_seen_at"] = json!(row.last_seen_at);
     json
 }

@@ -48,7 +48,8 @@ struct Header {
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
     pub sub: String,
-    pub name: Option<String>,
+    #[serde(flatten)]
+    pub person: Person,
     iss: String,
     aud: Audience,
     azp: Option<String>,
@@ -56,7 +57,13 @@ pub(super) struct Claims {
     iat: f64,
     nbf: Option<f64>,
     nonce: Option<String>,
-    email: Option<String>,
+}
+
+/// What a provider says of a person, in a token or when asked (Core, section 5.1).
+#[derive(Debug, Deserialize)]
+pub(super) struct Person {
+    pub name: Option<String>,
+    pub email: Option<String>,
     #[serde(default)]
     email_verified: Value,
     /// Entra's own word for it: the address's domain belongs to the tenant.
@@ -80,13 +87,15 @@ impl Audience {
     }
 }
 
-impl Claims {
+impl Person {
     /// The address, where the provider has made sure that it is the person's.
     pub(super) fn verified_email(&self) -> Option<&str> {
         let is_verified = is_true(&self.email_verified) || is_true(&self.xms_edov);
         self.email.as_deref().filter(|_| is_verified)
     }
+}
 
+impl Claims {
     fn check(self, expected: &Expected) -> Result<Self, IdTokenError> {
         #[expect(clippy::cast_precision_loss, reason = "a fraction of a second is not looked at")]
         let now = expected.now.as_millis() as f64 / 1000.0;

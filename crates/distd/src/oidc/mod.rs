@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use url::Url;
 
 pub(crate) use self::attempt::Attempt;
-use self::id_token::{Claims, Expected, IdTokenError};
+use self::id_token::{Expected, IdTokenError, Person};
 use self::keys::{KeySet, RawKeySet};
 use crate::config::OidcConfig;
 use crate::error::{ApiError, Result, chain};
@@ -67,6 +67,7 @@ struct Metadata {
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
+    userinfo_endpoint: Option<String>,
     #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
 }
@@ -74,6 +75,15 @@ struct Metadata {
 #[derive(Deserialize)]
 struct TokenAnswer {
     id_token: String,
+    access_token: Option<String>,
+}
+
+/// What a provider answers of who holds an access token (Core, section 5.3.2).
+#[derive(Deserialize)]
+struct UserInfo {
+    sub: String,
+    #[serde(flatten)]
+    person: Person,
 }
 
 impl Provider {
@@ -136,7 +146,7 @@ impl Provider {
     pub(crate) async fn identify(&self, attempt: &Attempt, code: &str, now: Timestamp) -> Result<Identity> {
         let known = self.known().await?;
         let request = self.token_request(&known.metadata, attempt, code);
-        let TokenAnswer { id_token } = answer(request).await?;
+        let TokenAnswer { id_token, access_token } = answer(request).await?;
         let nonce = attempt.nonce();
         let expected = Expected {
             issuer: &self.config.issuer,
@@ -150,17 +160,27 @@ impl Provider {
             claims = id_token::verify(&id_token, &known.keys, &expected);
         }
         let claims = claims.map_err(|error| not_vouched(&error))?;
-        Ok(self.identity(claims))
+        let mut person = claims.person;
+        if let (None, Some(endpoint), Some(token)) = (&person.email, &known.metadata.userinfo_endpoint, access_token) {
+            person = self.user_info(endpoint, &token, &claims.sub).await?;
+        }
+        Ok(Identity {
+            issuer: self.config.issuer.clone(),
+            email: person.verified_email().and_then(|email| Email::typed(email).ok()),
+            subject: claims.sub,
+            name: person.name.unwrap_or_default(),
+        })
     }
 
-    fn identity(&self, claims: Claims) -> Identity {
-        let email = claims.verified_email().and_then(|email| Email::typed(email).ok());
-        Identity {
-            issuer: self.config.issuer.clone(),
-            email,
-            subject: claims.sub,
-            name: claims.name.unwrap_or_default(),
+    /// What the provider says of `subject` where the ID token leaves out the address, as it may in the
+    /// code flow (Core, section 5.4).
+    async fn user_info(&self, endpoint: &str, access_token: &str, subject: &str) -> Result<Person> {
+        let UserInfo { sub, person } = answer(self.http.get(endpoint).bearer_auth(access_token)).await?;
+        // The token may have been somebody else's (Core, section 5.3.2).
+        if sub != subject {
+            return Err(not_vouched(&IdTokenError::Claim("sub")));
         }
+        Ok(person)
     }
 
     /// Asks for the tokens that a code stands for. How this server proves itself is the provider's

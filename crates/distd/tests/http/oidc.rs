@@ -36,6 +36,8 @@ pub struct Provider {
     twist: Mutex<Twist>,
     signer: Mutex<Signer>,
     asked_for_keys: Mutex<u32>,
+    /// What it answers of who holds an access token; it refuses where there is nothing.
+    user_info: Mutex<Option<Value>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -84,11 +86,13 @@ impl Provider {
             twist: Mutex::new(Box::new(|_, _| {})),
             signer: Mutex::new(Signer::Own),
             asked_for_keys: Mutex::new(0),
+            user_info: Mutex::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/keys", get(keys))
             .route("/token", post(token))
+            .route("/user-info", get(user_info))
             .with_state(Arc::clone(&provider));
         tokio::spawn(async move { axum::serve(listener, router).await });
         provider
@@ -160,7 +164,7 @@ async fn metadata(State(provider): State<Arc<Provider>>) -> Json<Value> {
     let at = |path: &str| format!("{}{path}", provider.issuer);
     Json(json!({
         "issuer": provider.issuer, "authorization_endpoint": at("/authorize"),
-        "token_endpoint": at("/token"), "jwks_uri": at("/keys"),
+        "token_endpoint": at("/token"), "jwks_uri": at("/keys"), "userinfo_endpoint": at("/user-info"),
     }))
 }
 
@@ -218,6 +222,14 @@ async fn token(State(provider): State<Arc<Provider>>, headers: HeaderMap, body: 
     (provider.twist.lock().unwrap())(&mut header, &mut claims);
     Json(json!({"id_token": provider.sign(&header, &claims), "access_token": "x", "token_type": "Bearer"}))
         .into_response()
+}
+
+async fn user_info(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Response {
+    assert_eq!(headers["authorization"], "Bearer x");
+    match &*provider.user_info.lock().unwrap() {
+        Some(said) => Json(said).into_response(),
+        None => StatusCode::FORBIDDEN.into_response(),
+    }
 }
 
 async fn site(provider: &Provider, admission: Option<Admission>) -> Site {
@@ -311,6 +323,20 @@ async fn nobody_else_is_let_in() {
     sign_in(&site, &provider).await.expect(303);
     provider.claim("sub", json!("subject-2"));
     sign_in(&site, &provider).await.expect(403);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_in_the_token_is_asked_for() {
+    let provider = Provider::start().await;
+    let site = site(&provider, None).await;
+    site.person("ann@example.org", Some(Role::Admin), &[]).await;
+    provider.twist(|_, claims| drop(claims.as_object_mut().unwrap().remove("email")));
+    sign_in(&site, &provider).await.expect(401);
+    for (sub, verified, status) in [("subject-2", true, 401), ("subject-1", false, 403), ("subject-1", true, 303)] {
+        let said = json!({"sub": sub, "email": "ann@example.org", "email_verified": verified});
+        *provider.user_info.lock().unwrap() = Some(said);
+        sign_in(&site, &provider).await.expect(status);
+    }
 }
 
 #[tokio::test]
