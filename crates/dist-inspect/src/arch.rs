@@ -7,6 +7,9 @@ const WORDS: &[(&str, &str)] = &[
     ("amd64", "x86_64"),
     ("x64", "x86_64"),
     ("x86_64h", "x86_64"),
+    ("x86_64_v2", "x86_64"),
+    ("x86_64_v3", "x86_64"),
+    ("x86_64_v4", "x86_64"),
     ("arm64", "arm64"),
     ("aarch64", "arm64"),
     ("arm64e", "arm64"),
@@ -26,6 +29,7 @@ const WORDS: &[(&str, &str)] = &[
     ("armhfp", "arm"),
     ("armeabi", "arm"),
     ("armeabi-v7a", "arm"),
+    ("armv5tel", "arm"),
     ("armv6", "arm"),
     ("armv6l", "arm"),
     ("armv6hl", "arm"),
@@ -35,11 +39,20 @@ const WORDS: &[(&str, &str)] = &[
     ("armv7k", "arm"),
     ("arm64_32", "arm"),
     ("armv7hl", "arm"),
+    ("armv7hnl", "arm"),
     // Windows Installer's word for Itanium.
     ("intel64", "ia64"),
     ("ia64", "ia64"),
     ("riscv64", "riscv64"),
     ("riscv", "riscv64"),
+    ("mips", "mips"),
+    ("mipsel", "mipsel"),
+    ("mipsle", "mipsel"),
+    ("mips64", "mips64"),
+    ("mips64el", "mips64el"),
+    ("mips64le", "mips64el"),
+    ("ppc", "ppc"),
+    ("powerpc", "ppc"),
     ("ppc64le", "ppc64le"),
     ("ppc64el", "ppc64le"),
     ("ppc64", "ppc64"),
@@ -74,6 +87,10 @@ mod tests {
             assert_eq!(spell(word), Some("arm64"), "{word}");
         }
         assert_eq!(spell("armhf"), Some("arm"));
+        assert_eq!(
+            (spell("x86_64_v3"), spell("mips64le")),
+            (Some("x86_64"), Some("mips64el"))
+        );
         assert_eq!(spell("z80"), None);
     }
 }

@@ -9,6 +9,8 @@ use crate::arch;
 /// Words for platforms, after [`words`].
 const PLATFORMS: &[(&str, Platform)] = &[
     ("linux", Platform::Linux),
+    ("linux32", Platform::Linux),
+    ("linux64", Platform::Linux),
     ("macos", Platform::Macos),
     ("darwin", Platform::Macos),
     ("osx", Platform::Macos),
@@ -66,6 +68,7 @@ mod tests {
             ),
             ("acme_1.0_darwin_arm64.zip", Some(Platform::Macos), Some("arm64")),
             ("acme-aarch64-apple-darwin.zip", Some(Platform::Macos), Some("arm64")),
+            ("acme-v1-linux64.tar.gz", Some(Platform::Linux), None),
             ("acme-win64.zip", Some(Platform::Windows), None),
             ("acme-i686-pc-windows-msvc.zip", Some(Platform::Windows), Some("x86")),
             ("acme-macos-universal.zip", Some(Platform::Macos), Some("universal")),

@@ -124,6 +124,12 @@ pub enum Refusal {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// Packed with a window that takes more memory than may be.
+    #[error("It is packed with a window of more than {limit} bytes, and was not read.")]
+    Window {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// More time taken than may be.
     #[error("It takes longer than {} seconds to read, and was not read further.", limit.as_secs())]
     Time {
@@ -179,6 +185,11 @@ impl Refusal {
             Self::Entities => (Error, "xml.entities", "Write the document without a DTD of its own."),
             Self::TooManyNodes { .. } => (Error, "limits.nodes", PACK_LESS),
             Self::Bytes { .. } => (Warning, "limits.bytes", LOOK_YOURSELF),
+            Self::Window { .. } => (
+                Warning,
+                "limits.window",
+                "Pack it with a smaller window, as some tools that unpack ask for.",
+            ),
             Self::Time { .. } => (Warning, "limits.time", LOOK_YOURSELF),
             Self::Io(_) => (Error, "file.unreadable", "Try again."),
         }

@@ -4,7 +4,8 @@
 
 use std::io::Write as _;
 
-use dist_inspect::{Context, Report, Verdict, inspect};
+use dist_inspect::{Context, Format, Report, Verdict, inspect};
+use dist_model::Platform;
 use sha2::{Digest as _, Sha256};
 
 type Member<'a> = (&'a str, &'a [u8]);
@@ -127,7 +128,8 @@ fn a_deb_that_dpkg_refuses_fails() {
         let lines = CONTROL
             .lines()
             .map(|old| if old.starts_with(name) { line } else { old });
-        look("a.deb", &deb(&lines.collect::<Vec<_>>().join("\n"), &[]))
+        let control = lines.collect::<Vec<_>>().join("\n") + "\n";
+        look("a.deb", &deb(&control, &[]))
     };
     for (line, code) in [
         ("Package: ../../etc/x", "deb.name_invalid"),
@@ -144,6 +146,20 @@ fn a_deb_that_dpkg_refuses_fails() {
         ("Version: rc1", "deb.version_invalid"),
         ("Architecture:", "deb.field_missing"),
         ("Architecture: arm/64", "deb.arch_invalid"),
+        ("Architecture: any", "deb.arch_invalid"),
+        ("Architecture: linux-any", "deb.arch_invalid"),
+        ("Maintainer: a\nRecommends: libc6,", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: | a", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: Foo bar", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a (>= 1_0)", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a (>= 1", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a (>=)", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a (<> 1)", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a: b", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a [amd64]", "deb.relation_invalid"),
+        ("Maintainer: a\nRecommends: a/b", "deb.relation_invalid"),
+        ("Maintainer: a\nEssential: maybe", "deb.field_invalid"),
+        ("Maintainer: a\nMulti-Arch: yes", "deb.field_invalid"),
     ] {
         let report = with(line);
         assert_eq!(
@@ -152,7 +168,14 @@ fn a_deb_that_dpkg_refuses_fails() {
             "{line}"
         );
     }
-    for good in ["Package: libstdc++6", "Version: 2024a", "Version: 1:2:3-4-5"] {
+    for good in [
+        "Package: libstdc++6",
+        "Version: 2024a",
+        "Version: 1:2:3-4-5",
+        "Maintainer: a\nRecommends:",
+        "Maintainer: a\nRecommends: libc6 (>= 2.34), python3:any (>=3.9~) | Python , a(= 1:2-3),b (1)",
+        "Maintainer: a\nEssential: Yes\nMulti-Arch: foreign\nBreaks: a (<< 2)",
+    ] {
         assert_eq!(with(good).verdict, Verdict::Passed, "{good}");
     }
 }
@@ -210,6 +233,74 @@ fn a_deb_for_another_processor_than_its_programs_is_a_warning() {
 }
 
 #[test]
+fn a_deb_may_have_what_dpkg_takes() {
+    let whole = deb(CONTROL, &[("/usr/bin/acme", b'0', ELF_ARM64)]);
+    let report = look("a.deb", &whole);
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Passed, vec![]));
+    let report = look("a.deb", &[whole, b"\n".to_vec()].concat());
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Passed, vec![]));
+    // Libraries for 32 bits are packed for 64, too.
+    let elf_x86 = [&b"\x7FELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x03\0"[..], b"\x03\0"].concat();
+    let control = CONTROL.replace("arm64", "amd64") + "License: MIT\nVendor: Acme Inc\n";
+    let report = look("a.deb", &deb(&control, &[("usr/lib32/liba.so", b'0', &elf_x86)]));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Passed, vec![]));
+    assert_eq!(
+        (&report.facts["license"], &report.facts["vendor"]),
+        (&"MIT".into(), &"Acme Inc".into())
+    );
+}
+
+#[test]
+fn a_deb_is_unpacked_by_the_names_of_its_members() {
+    let control = tar(&[("control", b'0', CONTROL.as_bytes())]);
+    let look_at = |name, data: &[u8]| {
+        let members = [
+            ("debian-binary", &b"2.0\n"[..]),
+            ("control.tar.gz", &control),
+            (name, data),
+        ];
+        look("a.deb", &ar(&members)).verdict
+    };
+    let data = tar(&[("usr/bin/acme", b'0', ELF_ARM64)]);
+    assert_eq!(look_at("data.tar.gz", &gzip(&data)), Verdict::Passed);
+    assert_eq!(look_at("data.tar.gz", &data), Verdict::Passed);
+    assert_eq!(look_at("data.tar.xz", &gzip(&data)), Verdict::Failed);
+    assert_eq!(look_at("data.tar", &gzip(&data)), Verdict::Failed);
+}
+
+#[test]
+fn a_tar_without_a_magic_number_is_one_by_its_name() {
+    let mut old = tar(&[("acme", b'0', ELF_ARM64)]);
+    old[257..263].fill(0);
+    old[148..156].fill(b' ');
+    let sum: u32 = old[..512].iter().map(|byte| u32::from(*byte)).sum();
+    old[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let report = look("acme.tar", &old);
+    assert_eq!((report.format, report.verdict), (Format::Tar, Verdict::Passed));
+    assert_eq!(report.facts["main_binary"], "acme");
+    assert_eq!(look("acme.bin", &old).format, Format::Unknown);
+    old[0] = b'b';
+    assert_eq!(codes(&look("acme.tar", &old)), ["tar.bad_magic"]);
+}
+
+#[test]
+fn a_bare_program_tells_what_it_runs_on() {
+    let look_at = |name, bytes: &[u8]| {
+        let report = look(name, bytes);
+        assert_eq!((report.format, report.verdict), (Format::Unknown, Verdict::Passed));
+        (report.platform, report.arch)
+    };
+    let arm64 = || Some("arm64".to_owned());
+    assert_eq!(look_at("acme", ELF_ARM64), (Some(Platform::Linux), arm64()));
+    assert_eq!(look_at("acme-linux-amd64", ELF_ARM64), (Some(Platform::Linux), arm64()));
+    assert_eq!(look_at("acme-android-arm64", ELF_ARM64), (None, arm64()));
+    let mut elf = ELF_ARM64.to_vec();
+    elf[7] = 9;
+    assert_eq!(look_at("acme", &elf), (None, arm64()));
+    assert_eq!(look_at("acme", b"#!/bin/sh"), (None, None));
+}
+
+#[test]
 fn a_tar_tells_its_programs_and_what_unpacks_badly() {
     let elf_x86_64 = [&ELF_ARM64[..18], b"\x3E\0"].concat();
     let report = look(
@@ -247,6 +338,23 @@ fn an_appimage_without_an_image_fails() {
         (Verdict::Failed, vec!["appimage.no_image"])
     );
     assert_eq!(report.facts["archs"], serde_json::json!(["arm64"]));
+}
+
+#[test]
+fn an_appimage_may_have_an_image_of_dwarfs() {
+    let mut elf = vec![0; 64];
+    elf[..20].copy_from_slice(ELF_ARM64);
+    elf[8..11].copy_from_slice(b"AI\x02");
+    // The table of sections: its place, the size of each, and their number.
+    elf[40] = 64;
+    elf[58] = 64;
+    elf[60] = 1;
+    let report = look("a.AppImage", &[&elf, &[0; 64][..], b"DWARFS\x02\x05"].concat());
+    assert_eq!(
+        (report.verdict, codes(&report)),
+        (Verdict::Passed, vec!["appimage.image_not_read"])
+    );
+    assert_eq!(report.facts["appimage_type"], 2);
 }
 
 /// A header of texts by tag.

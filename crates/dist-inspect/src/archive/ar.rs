@@ -33,7 +33,8 @@ impl Member {
 }
 
 /// The members of `source`, in their order; only the last one can be cut. Names in the tables of GNU
-/// and BSD for long ones are not looked up, as no deb has any.
+/// and BSD for long ones are not looked up, as no deb has any. What follows a deb's last member and is
+/// none is left alone, as `dpkg` does.
 ///
 /// # Errors
 /// [`Refusal::Broken`]; [`Refusal::Truncated`] where it ends in a header; those of limits.
@@ -51,29 +52,42 @@ pub fn members(source: &dyn Source, budget: &Budget) -> Result<Vec<Member>, Refu
         if members.len() as u64 >= limits.entries {
             return Err(Refusal::TooManyEntries { limit: limits.entries });
         }
-        let mut header = [0; HEADER];
-        source.read_exact_at(offset, &mut header)?;
-        let (name, size, end) = (&header[..16], &header[48..58], &header[58..]);
-        let size = std::str::from_utf8(size)
-            .ok()
-            .and_then(|size| size.trim_end().parse::<u64>().ok());
-        let (Some(size), b"`\n") = (size, end) else {
-            return Err(Refusal::Broken(format!("there is no header at {offset}")));
+        let (name, size) = match header(source, offset) {
+            Err(Refusal::Truncated | Refusal::Broken(_)) if has_data(&members) => break,
+            header => header?,
         };
         let start = offset + HEADER as u64;
         let claimed = start.saturating_add(size);
         let end = claimed.min(source.len());
-        let name = name.trim_ascii_end();
-        let name = name.strip_suffix(b"/").unwrap_or(name);
-        check_path(name, limits)?;
+        check_path(&name, limits)?;
         members.push(Member {
-            name: name.to_vec(),
+            name,
             range: start..end,
             is_cut: end < claimed,
         });
         offset = end.saturating_add(end % 2);
     }
     Ok(members)
+}
+
+/// The name and the size that the header at `offset` tells.
+fn header(source: &dyn Source, offset: u64) -> Result<(Vec<u8>, u64), Refusal> {
+    let mut header = [0; HEADER];
+    source.read_exact_at(offset, &mut header)?;
+    let (name, size, end) = (&header[..16], &header[48..58], &header[58..]);
+    let size = std::str::from_utf8(size)
+        .ok()
+        .and_then(|size| size.trim_end().parse().ok());
+    let (Some(size), b"`\n") = (size, end) else {
+        return Err(Refusal::Broken(format!("there is no header at {offset}")));
+    };
+    let name = name.trim_ascii_end();
+    Ok((name.strip_suffix(b"/").unwrap_or(name).to_vec(), size))
+}
+
+/// Whether the member is there that `dpkg` reads last.
+fn has_data(members: &[Member]) -> bool {
+    members.iter().any(|member| member.name.starts_with(b"data.tar"))
 }
 
 #[cfg(test)]
@@ -100,6 +114,15 @@ mod tests {
             (&found[1].name[..], found[1].range.clone()),
             (&b"control.tar.xz"[..], 132..134)
         );
+    }
+
+    #[test]
+    fn what_follows_the_last_member_of_a_deb_is_left_alone() {
+        let data = member("data.tar", "2", b"ab");
+        for rest in [&b"\n"[..], &[0; 100]] {
+            assert_eq!(list(&[MAGIC, &data, rest]).unwrap().len(), 1);
+            assert!(list(&[MAGIC, &member("other", "2", b"ab"), rest]).is_err());
+        }
     }
 
     #[test]

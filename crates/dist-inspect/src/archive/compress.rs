@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use bzip2::bufread::MultiBzDecoder;
+use bzip2::bufread::BzDecoder;
 use flate2::bufread::GzDecoder;
 use lzma_rust2::{LzmaReader, XzReader};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
@@ -16,6 +16,10 @@ const READ: usize = 64 << 10;
 /// The largest window that is decoded, in bytes, as `zstd -d` has it; xz knows 64 MiB at most by
 /// its presets.
 const WINDOW: u32 = 128 << 20;
+/// How many KiB a decoder of LZMA takes: the window, and what it needs besides.
+const LZMA_KIB: u32 = (WINDOW >> 10) + (1 << 10);
+const GZIP_MAGIC: &[u8] = b"\x1F\x8B";
+const BZIP2_MAGIC: &[u8] = b"BZh";
 
 /// How a stream is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +44,8 @@ impl Compression {
         match head {
             [0x1F, 0x8B, ..] => Self::Gzip,
             [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
-            [0x28, 0xB5, 0x2F, 0xFD, ..] => Self::Zstd,
+            // What packs with several threads starts with a frame that is to be skipped.
+            [0x28, 0xB5, 0x2F, 0xFD, ..] | [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Self::Zstd,
             [b'B', b'Z', b'h', ..] => Self::Bzip2,
             // Without a magic number: the usual properties, and a dictionary of some size.
             [0x5D, 0, 0, ..] => Self::Lzma,
@@ -77,11 +82,21 @@ impl<'a> Decoder<'a> {
         let input = BufReader::with_capacity(READ, Stream::new(source));
         let inner: Box<dyn Read + 'a> = match compression {
             Compression::None => Box::new(input),
-            Compression::Gzip => Box::new(Gzip(Some(GzDecoder::new(input)))),
-            Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, WINDOW >> 10)),
+            Compression::Gzip => Box::new(Members {
+                member: Some(GzDecoder::new(input)),
+                magic: GZIP_MAGIC,
+                start: GzDecoder::new,
+                end: GzDecoder::into_inner,
+            }),
+            Compression::Xz => Box::new(XzReader::new_mem_limit(input, true, LZMA_KIB)),
             Compression::Zstd => Box::new(Zstd::new(input)),
-            Compression::Bzip2 => Box::new(MultiBzDecoder::new(input)),
-            Compression::Lzma => match LzmaReader::new_mem_limit(input, WINDOW >> 10, None) {
+            Compression::Bzip2 => Box::new(Members {
+                member: Some(BzDecoder::new(input)),
+                magic: BZIP2_MAGIC,
+                start: BzDecoder::new,
+                end: BzDecoder::into_inner,
+            }),
+            Compression::Lzma => match LzmaReader::new_mem_limit(input, LZMA_KIB, None) {
                 Ok(reader) => Box::new(reader),
                 Err(error) => Box::new(Unreadable(Some(error))),
             },
@@ -110,7 +125,7 @@ impl<'a> Decoder<'a> {
 
 impl Read for Decoder<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
+        let count = self.inner.read(buffer).map_err(too_wide)?;
         self.unpacked += count as u64;
         self.budget.take(count as u64)?;
         self.budget.check_ratio(self.packed, self.unpacked)?;
@@ -127,22 +142,37 @@ impl Read for Unreadable {
     }
 }
 
-/// One gzip member after the other. What follows the last one and is none is left alone, as gzip
-/// itself does: some tools pad their files.
-struct Gzip<R>(Option<GzDecoder<R>>);
+/// A decoder says by its error that it wants more memory than it may have; the bytes may be sound.
+fn too_wide(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::OutOfMemory && error.get_ref().is_some() {
+        return Refusal::Window { limit: WINDOW.into() }.into();
+    }
+    error
+}
 
-impl<R: BufRead> Read for Gzip<R> {
+/// One member of gzip, or stream of bzip2, after the other. What follows the last one and is none is
+/// left alone, as gzip and bzip2 themselves do: some tools pad their files.
+struct Members<R, D> {
+    member: Option<D>,
+    magic: &'static [u8],
+    start: fn(R) -> D,
+    end: fn(D) -> R,
+}
+
+impl<R: BufRead, D: Read> Read for Members<R, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.0 {
+        while let Some(member) = &mut self.member {
             let count = member.read(buffer)?;
             if count > 0 || buffer.is_empty() {
                 return Ok(count);
             }
-            let Some(mut input) = self.0.take().map(GzDecoder::into_inner) else {
+            let Some(mut input) = self.member.take().map(self.end) else {
                 break;
             };
-            if Compression::of(input.fill_buf()?) == Compression::Gzip {
-                self.0 = Some(GzDecoder::new(input));
+            // Only the start of the magic number may be in memory.
+            let head = input.fill_buf()?;
+            if !head.is_empty() && head.iter().zip(self.magic).all(|(found, wanted)| found == wanted) {
+                self.member = Some((self.start)(input));
             }
         }
         Ok(0)
@@ -174,6 +204,9 @@ impl<R: BufRead> Zstd<R> {
                 Ok(()) => return Ok(true),
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                     io::copy(&mut (&mut self.input).take(u64::from(length)), &mut io::sink())?;
+                }
+                Err(error @ FrameDecoderError::WindowSizeTooBig { .. }) => {
+                    return Err(io::Error::new(io::ErrorKind::OutOfMemory, error.to_string()));
                 }
                 Err(error) => return Err(io::Error::other(error.to_string())),
             }
@@ -279,10 +312,46 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_gzip_is_left_alone() {
-        let packed = [gzip(b"one"), vec![0; 512]].concat();
+    fn what_follows_gzip_and_bzip2_is_left_alone() {
+        let budget = Budget::new(&Limits::default());
+        for (packed, compression) in [(gzip(b"one"), Compression::Gzip), (bzip2(b"one"), Compression::Bzip2)] {
+            let packed = [packed, vec![0; 512]].concat();
+            let decoder = Decoder::new(&packed, compression, &budget);
+            assert_eq!(decoder.read_all(100).unwrap(), b"one", "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn a_member_may_start_where_a_read_ends() {
+        let first = |comment: usize| {
+            let builder = flate2::GzBuilder::new().comment(vec![b'x'; comment]);
+            builder.write(Vec::new(), flate2::Compression::fast()).finish().unwrap()
+        };
+        // The first byte of the second member is the last one that is read at once.
+        let packed = [first(READ - 1 - first(0).len()), gzip(b"one")].concat();
         let budget = Budget::new(&Limits::default());
         let decoder = Decoder::new(&packed, Compression::Gzip, &budget);
+        assert_eq!(decoder.read_all(100).unwrap(), b"one");
+    }
+
+    #[test]
+    fn a_window_that_is_too_wide_is_no_damage() {
+        let budget = Budget::new(&Limits::default());
+        // What xz --lzma2=dict=256MiB and zstd --long=31 start with.
+        let xz = b"\xFD7zXZ\0\0\x04\xE6\xD6\xB4\x46\x02\0\x21\x01\x20\0\0\0\x09\x88\xA5\x76";
+        let zstd = b"\x28\xB5\x2F\xFD\x04\xA8\x5C\xD4\x01";
+        for (head, compression) in [(&xz[..], Compression::Xz), (&zstd[..], Compression::Zstd)] {
+            let found = Decoder::new(head, compression, &budget).read_all(100);
+            assert!(matches!(found, Err(Refusal::Window { .. })), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn zstd_may_start_with_a_frame_that_is_skipped() {
+        let packed = [b"\x50\x2A\x4D\x18\x04\0\0\0size".to_vec(), zstd(b"one")].concat();
+        assert_eq!(Compression::of(&packed), Compression::Zstd);
+        let budget = Budget::new(&Limits::default());
+        let decoder = Decoder::new(&packed, Compression::Zstd, &budget);
         assert_eq!(decoder.read_all(100).unwrap(), b"one");
     }
 

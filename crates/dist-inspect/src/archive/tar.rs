@@ -9,8 +9,9 @@ use crate::source::skip;
 use crate::{Budget, Refusal};
 
 const BLOCK: usize = 512;
-/// How long an extended header may be, in bytes: it holds names, and bounds its own memory.
-const EXTENDED: u64 = 1 << 20;
+/// How long an extended header may be, in bytes: it holds names and attributes, and bounds its own
+/// memory.
+const EXTENDED: u64 = 16 << 20;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,9 @@ pub fn walk(
         if is_extension(header[156]) {
             extended.read(header[156], &mut bytes)?;
         } else {
-            extended.apply(&mut entry);
+            if extended.apply(&mut entry) {
+                skip_pax_map(&mut bytes)?;
+            }
             faults.keep(check_path(entry.name(), limits))?;
             faults.keep(links.check(&entry))?;
             visit(&entry, &mut bytes)?;
@@ -115,15 +118,27 @@ fn next_header(reader: &mut impl Read) -> Result<Option<[u8; BLOCK]>, Refusal> {
     if header.iter().all(|byte| *byte == 0) {
         return Ok(None);
     }
-    let sum: u32 = header
-        .iter()
-        .enumerate()
-        .map(|(place, byte)| u32::from(if (148..156).contains(&place) { b' ' } else { *byte }))
-        .sum();
-    if number(&header[148..156]) != Some(u64::from(sum)) {
+    if !is_header(&header) {
         return Err(Refusal::Broken("a tar header has another checksum".to_owned()));
     }
     Ok(Some(header))
+}
+
+/// Whether a tar starts so, by the checksum of its first header; the oldest have no magic number.
+pub fn starts(head: &[u8]) -> bool {
+    head.first_chunk().is_some_and(is_header)
+}
+
+/// Whether a header has its checksum. Some old tools took bytes above 127 for negative.
+fn is_header(header: &[u8; BLOCK]) -> bool {
+    let fields = || {
+        let bytes = header.iter().enumerate();
+        bytes.map(|(place, byte)| if (148..156).contains(&place) { b' ' } else { *byte })
+    };
+    let sum: i32 = fields().map(i32::from).sum();
+    let signed: i32 = fields().map(|byte| i32::from(byte.cast_signed())).sum();
+    let claimed = number(&header[148..156]).and_then(|claimed| i32::try_from(claimed).ok());
+    claimed.is_some_and(|claimed| claimed == sum || claimed == signed)
 }
 
 fn read_entry(header: &[u8; BLOCK]) -> Result<Entry, Refusal> {
@@ -136,7 +151,7 @@ fn read_entry(header: &[u8; BLOCK]) -> Result<Entry, Refusal> {
     let size = number(&header[124..136]).ok_or_else(|| Refusal::Broken("a tar header has no size".to_owned()))?;
     let kind = match header[156] {
         b'0' | 0 if path.ends_with(b"/") => Kind::Folder,
-        b'0' | 0 | b'7' => Kind::File,
+        b'0' | 0 | b'7' | b'S' => Kind::File,
         b'1' => Kind::HardLink,
         b'2' => Kind::Symlink,
         b'5' => Kind::Folder,
@@ -194,10 +209,38 @@ fn skip_sparse_map(reader: &mut impl Read, header: &[u8; BLOCK]) -> Result<(), R
     Ok(())
 }
 
+/// The map that stands before the bytes of a sparse file as pax has it: how many parts there are, and
+/// the place and the size of each, a line a number, in blocks of its own.
+fn skip_pax_map(reader: &mut impl Read) -> Result<(), Refusal> {
+    let broken = || Refusal::Broken("the map of a sparse file cannot be read".to_owned());
+    let mut count = String::new();
+    let mut lines = None;
+    while lines != Some(0) {
+        let mut block = [0; BLOCK];
+        reader.read_exact(&mut block)?;
+        for byte in block {
+            lines = match lines {
+                None if byte == b'\n' => Some(count.parse::<u64>().map_err(|_| broken())?.saturating_mul(2)),
+                None if count.len() < BLOCK => {
+                    count.push(char::from(byte));
+                    None
+                }
+                None => return Err(broken()),
+                Some(lines) => Some(lines.saturating_sub(u64::from(byte == b'\n'))),
+            };
+        }
+    }
+    Ok(())
+}
+
 /// What stands before a member and is about it.
 #[derive(Default)]
 struct Extended {
     path: Option<Vec<u8>>,
+    /// The path of a sparse file, which `path` is not.
+    sparse_path: Option<Vec<u8>>,
+    /// Whether a map stands before the bytes of a sparse file.
+    has_map: bool,
     target: Option<Vec<u8>>,
     size: Option<u64>,
 }
@@ -234,6 +277,8 @@ impl Extended {
             let (key, value) = (&record[..equals], &record[equals + 1..]);
             match key {
                 b"path" => self.path = Some(value.to_vec()),
+                b"GNU.sparse.name" => self.sparse_path = Some(value.to_vec()),
+                b"GNU.sparse.major" => self.has_map = value == b"1",
                 b"linkpath" => self.target = Some(value.to_vec()),
                 b"size" => {
                     let size = std::str::from_utf8(value).ok().and_then(|size| size.parse().ok());
@@ -246,13 +291,16 @@ impl Extended {
         Ok(())
     }
 
-    fn apply(&mut self, entry: &mut Entry) {
-        if let Some(path) = self.path.take() {
+    /// Tells the entry what was said of it, and whether a map stands before its bytes.
+    fn apply(&mut self, entry: &mut Entry) -> bool {
+        let path = self.path.take();
+        if let Some(path) = self.sparse_path.take().or(path) {
             entry.path = path;
         }
         if let Some(target) = self.target.take() {
             entry.target = target;
         }
+        std::mem::take(&mut self.has_map)
     }
 }
 
@@ -346,6 +394,40 @@ mod tests {
         .unwrap();
         assert_eq!(paths, ["a/long/name:1", "b/état:2", "c:3"]);
         assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn sparse_files_have_their_own_names_and_bytes() {
+        let mut map = b"2\n0\n5\n1000\n0\n".to_vec();
+        map.resize(BLOCK, 0);
+        map.extend(b"bytes");
+        let records = b"22 GNU.sparse.major=1\n21 GNU.sparse.name=a\n";
+        let (paths, faults) = list(&[
+            member(b"pax", b'x', b"", records),
+            member(b"GNUSparseFile.1/a", b'0', b"", &map),
+            member(b"b", b'S', b"", b"old"),
+            member(b"c", b'0', b"", b"2\n"),
+        ])
+        .unwrap();
+        assert_eq!(paths, ["a:bytes", "b:old", "c:2\n"]);
+        assert!(faults.is_empty());
+        for bad in [&b"two\n"[..], b"9\n0\n"] {
+            let mut map = bad.to_vec();
+            map.resize(BLOCK, b'x');
+            let bad = list(&[member(b"pax", b'x', b"", records), member(b"a", b'0', b"", &map)]);
+            assert!(bad.is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_may_be_signed() {
+        let mut header = member(b"acm\xC3\xA9", b'0', b"", b"");
+        assert!(starts(&header));
+        let claimed = number(&header[148..156]).unwrap() - 2 * 256;
+        header[148..155].copy_from_slice(format!("{claimed:06o}\0").as_bytes());
+        assert_eq!(list(&[header.clone()]).unwrap().0.len(), 1);
+        header[0] = b'b';
+        assert!(!starts(&header) && !starts(b"") && !starts(&[0; BLOCK]));
     }
 
     #[test]

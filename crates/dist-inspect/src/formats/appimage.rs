@@ -38,9 +38,15 @@ const SECTION_BYTES: u64 = 64 << 10;
 const SECTIONS: [&str; 4] = ["digest_md5", "sha256_sig", "sig_key", "upd_info"];
 /// How many names at the top are told.
 const ROOT_NAMES: usize = 100;
+/// How an image of `DwarFS` starts, which some runtimes take besides squashfs.
+const DWARFS_MAGIC: &[u8] = b"DWARFS";
 const BUILD_WITH_TOOL: &str = "Build it with appimagetool, and see that it is copied whole.";
 
 // What may be said of an `AppImage`: the code, and what to do about it.
+const NOT_READ: (&str, &str) = (
+    "appimage.image_not_read",
+    "See yourself that it starts, and that its desktop entry is what it should be.",
+);
 const NO_IMAGE: (&str, &str) = ("appimage.no_image", BUILD_WITH_TOOL);
 const UNSIGNED: (&str, &str) = (
     "appimage.unsigned",
@@ -60,7 +66,7 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
     report.set_text("arch_raw", header.machine_name());
     let elf = Elf::read(subject.source, subject.budget)?;
     describe_sections(&elf, subject, report)?;
-    let payload = elf.section_table.end;
+    let payload = elf.end();
     if payload > 0 {
         report.set_number("payload_offset", i64::try_from(payload).ok());
     }
@@ -70,7 +76,18 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         return describe_image(&image, subject, inspection);
     }
     let section = Section::from(subject.source, payload)?;
-    let is_squashfs = section.bytes(0..4, 4).is_ok_and(|magic| magic == squashfs::MAGIC);
+    let starts_with = |magic: &[u8]| section.bytes(0..magic.len() as u64, 8).is_ok_and(|head| head == magic);
+    let is_squashfs = starts_with(squashfs::MAGIC);
+    if payload > 0 && starts_with(DWARFS_MAGIC) {
+        report.set_number("appimage_type", Some(2));
+        report.set_text("image_format", Some("dwarfs"));
+        report.info(
+            NOT_READ.0,
+            "Its image is one of DwarFS, which is not looked into.",
+            NOT_READ.1,
+        );
+        return Ok(());
+    }
     if payload == 0 || !is_squashfs {
         report.error(
             NO_IMAGE.0,

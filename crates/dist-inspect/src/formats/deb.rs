@@ -31,11 +31,29 @@ pub(super) static DEB: Row = Row {
 
 /// How large the control file and the list of configuration files may be, in bytes.
 const CONTROL_BYTES: u64 = 1 << 20;
+/// The fields that have one of a few values, and those that name other packages.
+const CHOICES: [(&str, &[&str]); 3] = [
+    ("Essential", &["yes", "no"]),
+    ("Protected", &["yes", "no"]),
+    ("Multi-Arch", &["no", "same", "foreign", "allowed"]),
+];
+const RELATIONS: [&str; 9] = [
+    "Depends",
+    "Pre-Depends",
+    "Recommends",
+    "Suggests",
+    "Enhances",
+    "Breaks",
+    "Conflicts",
+    "Replaces",
+    "Provides",
+];
 /// What dpkg runs.
 const SCRIPTS: [&str; 5] = ["preinst", "postinst", "prerm", "postrm", "config"];
-/// How each tar may be compressed.
-const CONTROL_ENDINGS: [&[u8]; 4] = [b"", b".gz", b".xz", b".zst"];
-const DATA_ENDINGS: [&[u8]; 6] = [b"", b".gz", b".xz", b".zst", b".bz2", b".lzma"];
+/// The name of each tar without its ending, and the endings by which dpkg unpacks it.
+type Named = (&'static [u8], &'static [&'static [u8]]);
+const CONTROL: Named = (b"control.tar", &[b"", b".gz", b".xz", b".zst"]);
+const DATA: Named = (b"data.tar", &[b"", b".gz", b".xz", b".zst", b".bz2", b".lzma"]);
 const BUILD_WITH_DPKG: &str = "Build it with dpkg-deb, or with a tool that writes what dpkg-deb writes.";
 
 // What may be said of a deb: the code, and what to do about it.
@@ -43,6 +61,11 @@ const FORMAT_UNKNOWN: (&str, &str) = ("deb.format_unknown", BUILD_WITH_DPKG);
 const NO_CONTROL: (&str, &str) = ("deb.no_control", BUILD_WITH_DPKG);
 const NO_DATA: (&str, &str) = ("deb.no_data", BUILD_WITH_DPKG);
 const COMPRESSION_UNKNOWN: (&str, &str) = ("deb.compression_unknown", BUILD_WITH_DPKG);
+const RELATION_INVALID: (&str, &str) = (
+    "deb.relation_invalid",
+    "Write packages as in: libc6 (>= 2.34), acme-data | acme-common.",
+);
+const FIELD_INVALID: (&str, &str) = ("deb.field_invalid", "Write one of the values that dpkg knows.");
 const FIELD_MISSING: (&str, &str) = ("deb.field_missing", "Write the field in the control file.");
 const NAME_INVALID: (&str, &str) = (
     "deb.name_invalid",
@@ -105,7 +128,7 @@ fn check_format(subject: &Subject<'_>, members: &[Member], report: &mut Report) 
 /// order, and passes over what starts with an underscore, and over what follows.
 fn parts<'m>(members: &'m [Member], report: &mut Report) -> Option<(&'m Member, Option<&'m Member>)> {
     let mut rest = members.iter().skip(1).filter(|member| !member.name.starts_with(b"_"));
-    let control = rest.next().filter(|member| member.name.starts_with(b"control.tar"));
+    let control = rest.next().filter(|member| member.name.starts_with(CONTROL.0));
     let Some(control) = control else {
         report.error(
             NO_CONTROL.0,
@@ -114,7 +137,7 @@ fn parts<'m>(members: &'m [Member], report: &mut Report) -> Option<(&'m Member, 
         );
         return None;
     };
-    let data = rest.next().filter(|member| member.name.starts_with(b"data.tar"));
+    let data = rest.next().filter(|member| member.name.starts_with(DATA.0));
     if data.is_none() {
         report.error(
             NO_DATA.0,
@@ -122,15 +145,15 @@ fn parts<'m>(members: &'m [Member], report: &mut Report) -> Option<(&'m Member, 
             NO_DATA.1,
         );
     }
-    check_compression(control, b"control.tar", &CONTROL_ENDINGS, report);
+    check_compression(control, CONTROL, report);
     if let Some(data) = data {
-        check_compression(data, b"data.tar", &DATA_ENDINGS, report);
+        check_compression(data, DATA, report);
     }
     Some((control, data))
 }
 
 /// Whether the ending of a member's name is one by which `dpkg` unpacks it.
-fn check_compression(member: &Member, stem: &[u8], known: &[&[u8]], report: &mut Report) {
+fn check_compression(member: &Member, (stem, known): Named, report: &mut Report) {
     let ending = member.name.strip_prefix(stem).unwrap_or_default();
     if !known.contains(&ending) {
         report.error(
@@ -141,12 +164,30 @@ fn check_compression(member: &Member, stem: &[u8], known: &[&[u8]], report: &mut
     }
 }
 
-/// The bytes of a tar in the package, whatever the ending of its name says.
-fn unpacked<'a>(subject: &Subject<'a>, member: &Member) -> Result<Decoder<'a>, Refusal> {
+/// The bytes of a tar in the package, which `dpkg` unpacks by the ending of its name; what is named
+/// as gzipped may not be packed at all.
+fn unpacked<'a>(subject: &Subject<'a>, member: &Member, (stem, known): Named) -> Result<Decoder<'a>, Refusal> {
+    const KINDS: [Compression; 6] = [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Xz,
+        Compression::Zstd,
+        Compression::Bzip2,
+        Compression::Lzma,
+    ];
     let section = member.section(subject.source)?;
     let mut head = [0; 6];
-    let known = crate::Source::read_at(&section, 0, &mut head)?;
-    Ok(Decoder::new(section, Compression::of(&head[..known]), subject.budget))
+    let count = crate::Source::read_at(&section, 0, &mut head)?;
+    let found = Compression::of(&head[..count]);
+    let ending = member.name.strip_prefix(stem).filter(|ending| known.contains(ending));
+    let ending = ending.map(|ending| ending.strip_prefix(b".").unwrap_or(ending));
+    let mut kinds = KINDS.into_iter();
+    let named = ending.and_then(|ending| kinds.find(|kind| kind.as_str().as_bytes() == ending));
+    let compression = match named.unwrap_or(found) {
+        Compression::Gzip if found != Compression::Gzip => Compression::None,
+        named => named,
+    };
+    Ok(Decoder::new(section, compression, subject.budget))
 }
 
 /// What the package says about itself.
@@ -162,7 +203,7 @@ impl Control {
     fn read(subject: &Subject<'_>, member: &Member) -> Result<Self, Refusal> {
         let mut control = Self::default();
         let mut fields = None;
-        let reader = unpacked(subject, member)?;
+        let reader = unpacked(subject, member, CONTROL)?;
         control.faults = walk(reader, subject.budget, |entry, bytes| {
             match entry.name() {
                 b"control" => fields = Some(read_small(bytes)?),
@@ -188,6 +229,8 @@ impl Control {
         report.set_text("version", fields.get("Version"));
         report.set_archs(fields.get("Architecture").filter(|arch| !arch.is_empty()));
         report.set_text("maintainer", fields.get("Maintainer"));
+        report.set_text("vendor", fields.get("Vendor"));
+        report.set_text("license", fields.get("License"));
         report.set_text("section", fields.get("Section"));
         report.set_text("depends", fields.get("Depends").map(unfolded));
         report.set_text("name", fields.line("Description"));
@@ -208,6 +251,7 @@ impl Control {
                 );
             }
         }
+        check_fields(fields, report);
         if let Some(why) = fields.get("Package").and_then(fault_of_name) {
             report.error(
                 NAME_INVALID.0,
@@ -230,6 +274,66 @@ impl Control {
             );
         }
     }
+}
+
+/// What `dpkg` does not parse, so that it installs no package with it.
+fn check_fields(fields: &Paragraph, report: &mut Report) {
+    for (field, known) in CHOICES {
+        let value = fields.get(field).filter(|value| !value.is_empty());
+        if value.is_some_and(|value| known.iter().all(|known| !known.eq_ignore_ascii_case(value))) {
+            report.error(
+                FIELD_INVALID.0,
+                format!(
+                    "The field {field} says none of {}, so that dpkg does not install the package.",
+                    known.join(", ")
+                ),
+                FIELD_INVALID.1,
+            );
+        }
+    }
+    let faults = RELATIONS.iter().filter_map(|field| {
+        let list = fields.get(field).filter(|list| !list.is_empty())?;
+        Some((field, list.split([',', '|']).find_map(fault_of_relation)?))
+    });
+    for (field, why) in faults {
+        report.error(
+            RELATION_INVALID.0,
+            format!("dpkg cannot read the field {field}, and does not install the package: {why}."),
+            RELATION_INVALID.1,
+        );
+    }
+}
+
+/// Why `dpkg` cannot read a reference to another package, as in `python3:any (>= 3.9)`.
+fn fault_of_relation(relation: &str) -> Option<&'static str> {
+    const SIGNS: [&str; 7] = ["<<", "<=", ">>", ">=", "=", "<", ">"];
+    let is_end = |c: char| c.is_ascii_whitespace() || c == '(';
+    let relation = relation.trim();
+    let (package, rest) = relation.split_at(relation.find(is_end).unwrap_or(relation.len()));
+    let (name, arch) = package.split_once(':').unwrap_or((package, "any"));
+    if name.is_empty() {
+        return Some("there is a comma or a line where a package should be");
+    }
+    if arch.is_empty() || !is_arch_name(arch) {
+        return Some("what stands behind a colon is no processor");
+    }
+    let rest = rest.trim_start();
+    if rest.is_empty() || fault_of_name(name).is_some() {
+        return fault_of_name(name);
+    }
+    let Some(version) = rest.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
+        return Some("what stands behind a package is no version in parentheses");
+    };
+    let version = version.trim();
+    let version = SIGNS
+        .iter()
+        .find_map(|sign| version.strip_prefix(sign))
+        .unwrap_or(version)
+        .trim();
+    if version.is_empty() {
+        return Some("there is no version in parentheses");
+    }
+    fault_of_version(version)
 }
 
 fn read_small(bytes: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
@@ -262,8 +366,12 @@ fn fault_of_name(name: &str) -> Option<&'static str> {
     (!name.chars().all(is_known)).then_some("it has characters that no name may have")
 }
 
-/// Whether a processor can be one; a field that is missing is told by itself.
+/// Whether a processor can be one, and not all of a kind; a field that is missing is told by itself.
 fn is_arch(arch: &str) -> bool {
+    is_arch_name(arch) && arch != "source" && arch.split('-').all(|part| part != "any")
+}
+
+fn is_arch_name(arch: &str) -> bool {
     !arch.starts_with('-') && arch.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
@@ -300,21 +408,26 @@ fn read_data(
     let mut files: i64 = 0;
     let mut programs = Programs::default();
     let mut desktop = Desktop::default();
-    let faults = walk(unpacked(subject, member)?, subject.budget, |entry: &Entry, bytes| {
-        files += 1;
-        if entry.kind == Kind::File && !desktop.look(entry, bytes)? {
-            programs.look(entry.name(), entry.mode, bytes)?;
-        }
-        Ok(())
-    });
+    let faults = walk(
+        unpacked(subject, member, DATA)?,
+        subject.budget,
+        |entry: &Entry, bytes| {
+            files += 1;
+            if entry.kind == Kind::File && !desktop.look(entry, bytes)? {
+                programs.look(entry.name(), entry.mode, bytes)?;
+            }
+            Ok(())
+        },
+    );
     desktop.describe(subject.budget, inspection);
     let report = &mut inspection.report;
     check_arch(control, &programs, report);
-    // What installs debs takes a backslash for any other character.
-    for fault in faults?
-        .iter()
-        .filter(|fault| !matches!(fault, Refusal::BackslashPath(_)))
-    {
+    // What installs debs starts at the root anyway, and takes a backslash for any other character.
+    let is_usual = |fault: &&Refusal| {
+        use Refusal::{AbsolutePath, BackslashPath, LinkEscape};
+        matches!(fault, AbsolutePath(_) | BackslashPath(_) | LinkEscape(_))
+    };
+    for fault in faults?.iter().filter(|fault| !is_usual(fault)) {
         report.refuse(fault);
     }
     report.set_number("files", Some(files));
@@ -326,7 +439,9 @@ fn check_arch(control: &Paragraph, programs: &Programs, report: &mut Report) {
     let Some(claimed) = control.get("Architecture").and_then(arch::spell) else {
         return;
     };
-    if claimed == "any" || programs.archs.is_empty() || programs.archs.contains(claimed) {
+    // Processors of 64 bits run what was built for those of 32.
+    let runs = |built: &&str| matches!((claimed, *built), ("x86_64", "x86") | ("arm64", "arm")) || claimed == *built;
+    if claimed == "any" || programs.archs.is_empty() || programs.archs.iter().any(runs) {
         return;
     }
     let found: Vec<&str> = programs.archs.iter().copied().collect();

@@ -12,6 +12,8 @@ const GROUP: &str = "Desktop Entry";
 /// How large a desktop entry, and how large an icon may be, in bytes.
 const ENTRY_BYTES: u64 = 1 << 20;
 const ICON_BYTES: u64 = 4 << 20;
+/// Of how many names icons are kept until an entry tells which one is wanted.
+const ICONS: usize = 8;
 /// How many entries are told, and how long the path of each may be, in bytes.
 const ENTRIES: usize = 100;
 const PATH_BYTES: usize = 4096;
@@ -23,57 +25,82 @@ pub(super) struct Desktop {
     paths: Vec<String>,
     /// The first entry that can be shown.
     main: Option<KeyFile>,
-    /// The largest icon of that entry so far, by its size in the path, with its bytes.
-    icon: Option<(u32, Vec<u8>)>,
+    /// The best icon of each name so far.
+    icons: Vec<Icon>,
+}
+
+/// An icon, by the name that entries call it.
+#[derive(Debug)]
+struct Icon {
+    name: String,
+    /// Its size in the path.
+    size: u32,
+    bytes: Vec<u8>,
 }
 
 impl Desktop {
-    /// Looks at a file of a package, and reads it and answers true if it is for the menu. Entries
-    /// stand before icons, as packages are sorted.
+    /// Looks at a file of a package, and reads it and answers true if it is for the menu. Icons may
+    /// stand before entries, since not all packages are sorted.
     pub(super) fn look(&mut self, entry: &Entry, bytes: &mut dyn Read) -> Result<bool, Refusal> {
         let path = String::from_utf8_lossy(entry.name());
         if is_entry(&path) && path.len() <= PATH_BYTES && self.paths.len() < ENTRIES {
             self.paths.push(String::from_utf8_lossy(&entry.path).into_owned());
             if entry.size <= ENTRY_BYTES && self.main.is_none() {
                 self.main = Some(KeyFile::parse(&read(bytes)?)).filter(is_shown);
+                let wanted = self.wanted().map(str::to_owned);
+                self.icons
+                    .retain(|icon| wanted.as_ref().is_none_or(|wanted| icon.name == *wanted));
             }
             return Ok(true);
         }
-        let Some(size) = self.icon_size(&path).filter(|_| entry.size <= ICON_BYTES) else {
+        let Some((name, size)) = icon(&path).filter(|(name, _)| self.may_want(name)) else {
             return Ok(false);
         };
-        if self.icon.as_ref().is_none_or(|(other, _)| is_better(size, *other)) {
-            self.icon = Some((size, read(bytes)?));
+        if entry.size > ICON_BYTES {
+            return Ok(false);
+        }
+        let has_room = self.icons.len() < ICONS;
+        match self.icons.iter_mut().find(|icon| icon.name == name) {
+            Some(best) if is_better(size, best.size) => (best.size, best.bytes) = (size, read(bytes)?),
+            None if has_room => self.icons.push(Icon {
+                name: name.to_owned(),
+                size,
+                bytes: read(bytes)?,
+            }),
+            _ => {}
         }
         Ok(true)
     }
 
-    /// The pixels each way that the path of an icon of the entry claims; 1 where it claims none.
-    fn icon_size(&self, path: &str) -> Option<u32> {
+    /// The name of the icon that the first entry that is shown has.
+    fn wanted(&self) -> Option<&str> {
         let name = self.main.as_ref()?.get(GROUP, "Icon")?;
-        let stem = path.strip_suffix(".png")?;
-        let (folder, file) = stem.rsplit_once('/')?;
-        let name = name.strip_suffix(".png").unwrap_or(name);
-        if file != name.rsplit('/').next()? {
-            return None;
-        }
-        if folder == "usr/share/pixmaps" {
-            return Some(1);
-        }
-        let theme = folder.strip_prefix("usr/share/icons/hicolor/")?;
-        let (size, _) = theme.split_once('/')?;
-        size.split_once('x')?.0.parse().ok()
+        name.strip_suffix(".png").unwrap_or(name).rsplit('/').next()
+    }
+
+    /// Whether an icon of this name may be the one, as far as is known.
+    fn may_want(&self, name: &str) -> bool {
+        self.wanted().is_none_or(|wanted| wanted == name)
     }
 
     /// Tells what was found; an icon that cannot be read is none.
     pub(super) fn describe(&self, budget: &Budget, inspection: &mut Inspection) {
         inspection.report.set_list("desktop_files", &self.paths);
-        let icon = self
-            .icon
-            .as_ref()
-            .and_then(|(_, bytes)| picture::icon(bytes, budget).ok());
+        let icon = self.icons.iter().find(|icon| Some(icon.name.as_str()) == self.wanted());
+        let icon = icon.and_then(|icon| picture::icon(&icon.bytes, budget).ok());
         inspection.icon = inspection.icon.take().or(icon);
     }
+}
+
+/// The name of the icon at a path, and the pixels each way that the path claims; 1 where it claims none.
+fn icon(path: &str) -> Option<(&str, u32)> {
+    let (folder, name) = path.strip_suffix(".png")?.rsplit_once('/')?;
+    if folder == "usr/share/pixmaps" {
+        return Some((name, 1));
+    }
+    let theme = folder.strip_prefix("usr/share/icons/hicolor/")?;
+    let (size, _) = theme.split_once('/')?;
+    Some((name, size.split_once('x')?.0.parse().ok()?))
 }
 
 fn read(bytes: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
@@ -118,6 +145,21 @@ mod tests {
     }
 
     #[test]
+    fn icons_may_stand_before_entries() {
+        let mut desktop = Desktop::default();
+        for name in ["other", "b"] {
+            let path = format!("./usr/share/icons/hicolor/48x48/apps/{name}.png");
+            assert!(look(&mut desktop, &path, name.as_bytes()));
+        }
+        let entry = b"[Desktop Entry]\nIcon=/usr/share/pixmaps/b.png\n";
+        assert!(look(&mut desktop, "./usr/share/applications/b.desktop", entry));
+        assert!(look(&mut desktop, "./usr/share/pixmaps/b.png", b"small"));
+        assert!(!look(&mut desktop, "./usr/share/pixmaps/other.png", b"small"));
+        assert_eq!(desktop.icons.len(), 1);
+        assert_eq!(desktop.icons[0].bytes, b"b");
+    }
+
+    #[test]
     fn the_icon_is_that_of_the_first_entry_that_is_shown() {
         let mut desktop = Desktop::default();
         assert!(look(
@@ -137,7 +179,7 @@ mod tests {
                 &format!("./usr/share/icons/hicolor/{size}x{size}/apps/b.png"),
                 b"x"
             ));
-            assert_eq!(desktop.icon.as_ref().unwrap().0, kept);
+            assert_eq!(desktop.icons[0].size, kept);
         }
         assert!(!look(&mut desktop, "./usr/bin/b.png", b""));
         assert_eq!(desktop.paths.len(), 2);

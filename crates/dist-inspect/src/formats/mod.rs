@@ -54,8 +54,10 @@ pub(crate) struct Row {
     pub(crate) otherwise: Otherwise,
     /// Adds what the file says about itself. A refusal ends the description, and becomes a finding
     /// as severe as it is by itself; what has been added by then stays.
-    pub(crate) describe: fn(&Subject<'_>, &mut Inspection) -> Result<(), Refusal>,
+    pub(crate) describe: Describe,
 }
+
+type Describe = fn(&Subject<'_>, &mut Inspection) -> Result<(), Refusal>;
 
 /// What is said of a file that claims to be of a format and is not.
 pub(crate) enum Otherwise {
@@ -113,7 +115,8 @@ pub(crate) fn judge(source: &dyn Source, name: &str, budget: &Budget, now: i64) 
     for fault in subject.zip().into_iter().flat_map(Zip::faults) {
         inspection.report.refuse(fault);
     }
-    match found.map_or(Ok(()), |row| (row.describe)(&subject, &mut inspection)) {
+    let describe = found.map_or(programs::describe_bare as Describe, |row| row.describe);
+    match describe(&subject, &mut inspection) {
         Err(unreadable @ Refusal::Io(_)) => return Err(unreadable),
         Err(refusal) => inspection.report.refuse(&refusal),
         Ok(()) => {}

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use crate::Refusal;
+use dist_model::Platform;
+
 use crate::parse::elf::Elf;
 use crate::parse::macho;
+use crate::subject::Subject;
+use crate::{Inspection, Refusal};
 
 /// How much of a member is read: holds a PE header behind its DOS stub.
 const HEAD_BYTES: u64 = 1 << 10;
@@ -63,6 +66,26 @@ impl Programs {
         let first = found.next()?;
         found.next().is_none().then_some(first)
     }
+}
+
+/// Says of a bare program what it runs on. Of all platforms only Linux runs ELF files, and what is for
+/// a system that is none of ours says so itself or in its name.
+#[allow(clippy::unnecessary_wraps, reason = "as those of the formats are")]
+pub(super) fn describe_bare(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
+    const EXECUTABLE: u16 = 2;
+    const SHARED: u16 = 3;
+    const OTHER_SYSTEMS: [&str; 5] = ["android", "bsd", "solaris", "illumos", "haiku"];
+    let Ok(elf) = Elf::read_header(&subject.head) else {
+        return Ok(());
+    };
+    let report = &mut inspection.report;
+    report.set_archs(elf.arch());
+    let may_be_linux = matches!(subject.head.get(7), Some(0 | 3)) && matches!(elf.kind, EXECUTABLE | SHARED);
+    let is_other = OTHER_SYSTEMS.iter().any(|system| subject.name.contains(system));
+    if may_be_linux && !is_other && elf.arch().is_some() {
+        report.platform = Some(Platform::Linux);
+    }
+    Ok(())
 }
 
 fn has_extension(path: &str, extension: &str) -> bool {

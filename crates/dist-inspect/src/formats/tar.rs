@@ -8,7 +8,7 @@ use super::programs::Programs;
 use super::{Otherwise, Row};
 use crate::archive::Faults;
 use crate::archive::compress::{Compression, Decoder};
-use crate::archive::tar::{Entry, Kind, walk};
+use crate::archive::tar::{Entry, Kind, starts, walk};
 use crate::refusal::shown;
 use crate::source::Section;
 use crate::subject::Subject;
@@ -45,7 +45,7 @@ pub(super) static TAR_ZST: Row = Row {
     package_type: "tar.zst",
     content_type: "application/zstd",
     extensions: &["tar.zst", "tzst"],
-    recognises: |subject| subject.is_named(TAR_ZST.extensions) && subject.starts_with(b"\x28\xB5\x2F\xFD"),
+    recognises: |subject| subject.is_named(TAR_ZST.extensions) && Compression::of(&subject.head) == Compression::Zstd,
     otherwise: Otherwise::Bytes(
         "tar.not_zstd",
         "The file is named like a tar in zstd, and is not in zstd.",
@@ -57,7 +57,7 @@ pub(super) static TAR_BZ2: Row = Row {
     format: Format::Tar,
     package_type: "tar.bz2",
     content_type: "application/x-bzip2",
-    extensions: &["tar.bz2", "tbz2"],
+    extensions: &["tar.bz2", "tbz2", "tbz"],
     recognises: |subject| subject.is_named(TAR_BZ2.extensions) && subject.starts_with(b"BZh"),
     otherwise: Otherwise::Bytes(
         "tar.not_bzip2",
@@ -71,7 +71,7 @@ pub(super) static TAR: Row = Row {
     package_type: "tar",
     content_type: "application/x-tar",
     extensions: &["tar"],
-    recognises: |subject| subject.has_at(257, b"ustar"),
+    recognises: |subject| subject.has_at(257, b"ustar") || (subject.is_named(TAR.extensions) && starts(&subject.head)),
     otherwise: Otherwise::Bytes("tar.bad_magic", "The file is named like a tar, and is none."),
     describe,
 };
@@ -82,8 +82,8 @@ const DUPLICATE_NAME: (&str, &str) = ("tar.duplicate_name", "Pack each file once
 
 /// Whether it is a tar, in whatever compression.
 pub(super) fn is_tar(subject: &Subject<'_>) -> bool {
-    let magics: [&[u8]; 4] = [b"\x1F\x8B", b"\xFD7zXZ\0", b"\x28\xB5\x2F\xFD", b"BZh"];
-    (TAR.recognises)(subject) || magics.iter().any(|magic| subject.starts_with(magic))
+    let is_packed = !matches!(Compression::of(&subject.head), Compression::None | Compression::Lzma);
+    (TAR.recognises)(subject) || is_packed
 }
 
 /// Whether it is named like a tar, and its first members are in a folder `*.app`, which may be in

@@ -22,6 +22,10 @@ impl Paragraph {
         for line in document.lines() {
             budget.step()?;
             if line.trim().is_empty() {
+                // A line of spaces would go on with the field.
+                if !line.is_empty() && !fields.is_empty() && !is_over {
+                    return Err(malformed("there is an empty line in a field"));
+                }
                 is_over = !fields.is_empty();
                 continue;
             }
@@ -35,6 +39,10 @@ impl Paragraph {
                 continue;
             }
             let (name, value) = line.split_once(':').ok_or_else(|| malformed("a line has no colon"))?;
+            let name = name.trim_end();
+            if name.is_empty() || name.contains(char::is_whitespace) {
+                return Err(malformed("a field has no name"));
+            }
             if fields.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
                 return Err(malformed("a field is there twice"));
             }
@@ -42,6 +50,12 @@ impl Paragraph {
             if fields.len() > limit as usize {
                 return Err(Refusal::TooManyNodes { limit });
             }
+        }
+        if !fields.is_empty() && !document.ends_with('\n') {
+            return Err(malformed("its last line does not end"));
+        }
+        if !is_over && fields.last().is_some_and(|(_, value)| value.is_empty()) {
+            return Err(malformed("its last field is empty"));
         }
         Ok(Self(fields))
     }
@@ -78,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_field_goes_on_in_lines_that_start_with_a_space() {
-        let control = read("\nPackage: acme\ndescription: A tool\n It does\n .\n\tthings.\r\n\n\n").unwrap();
+        let control = read("\nPackage : acme\ndescription: A tool\n It does\n .\n\tthings.\r\n\n\n").unwrap();
         assert_eq!(control.get("package"), Some("acme"));
         assert_eq!(control.line("Description"), Some("A tool"));
         assert_eq!(control.get("Description"), Some("A tool\nIt does\n.\nthings."));
@@ -88,10 +102,22 @@ mod tests {
 
     #[test]
     fn what_is_no_paragraph_is_refused() {
-        for bad in [" a: b", "a", "a: b\nA: c", "a: b\n# c", "a: b\n\nc: d"] {
+        for bad in [
+            " a: b\n",
+            "a\n",
+            "a: b\nA: c\n",
+            "a: b\n# c\n",
+            "# a: b\n",
+            ": b\n",
+            "a: b\n\nc: d\n",
+            "a: b\n \n c\n",
+            "a: b\n \n",
+            "a: b",
+            "a: b\nc:\n",
+        ] {
             assert!(matches!(read(bad), Err(Refusal::Malformed { .. })), "{bad}");
         }
-        let many: Vec<String> = (0..2000).map(|number| format!("f{number}:\n")).collect();
+        let many: Vec<String> = (0..2000).map(|number| format!("f{number}: a\n")).collect();
         assert!(matches!(read(&many.concat()), Err(Refusal::TooManyNodes { .. })));
     }
 }

@@ -25,7 +25,7 @@ pub struct Elf {
     pub machine: u16,
     /// The type of file (`e_type`): 2 is an executable, 3 one that can stand anywhere, or a library.
     pub kind: u16,
-    /// Where the table of sections stands; the file ends after it, unless something is appended.
+    /// Where the table of sections stands, at the end in most files.
     pub section_table: Range<u64>,
     /// The sections, in their order.
     pub sections: Vec<Section>,
@@ -41,6 +41,13 @@ pub struct Section {
 }
 
 impl Elf {
+    /// Where the file ends, unless something is appended: after the table of sections, or after the
+    /// last one of those; 0 where there is none.
+    pub fn end(&self) -> u64 {
+        let ends = self.sections.iter().map(|section| section.range.end);
+        ends.fold(self.section_table.end, u64::max)
+    }
+
     /// Reads the header and the table of sections; a file may have none.
     ///
     /// # Errors
@@ -99,6 +106,11 @@ impl Elf {
     pub fn arch(&self) -> Option<&'static str> {
         match (self.machine, self.is_64, self.is_little) {
             (3, ..) => Some("x86"),
+            (8, false, true) => Some("mipsel"),
+            (8, false, false) => Some("mips"),
+            (8, true, true) => Some("mips64el"),
+            (8, true, false) => Some("mips64"),
+            (20, ..) => Some("ppc"),
             (40, ..) => Some("arm"),
             (62, true, _) => Some("x86_64"),
             (183, ..) => Some("arm64"),
@@ -233,8 +245,12 @@ mod tests {
         head[62] = 1;
         let elf = read(&[&head[..], b"\0.upd\0", &table, b"payload"].concat()).unwrap();
         assert_eq!((elf.arch(), elf.kind), (Some("x86_64"), 2));
-        assert_eq!(elf.section_table, 70..198);
+        assert_eq!((elf.section_table.clone(), elf.end()), (70..198, 198));
         assert_eq!(elf.section(".upd").unwrap().range, 64..70);
+        // A tool that adds a section may put it behind the table.
+        table[96..104].copy_from_slice(&200_u64.to_le_bytes());
+        let elf = read(&[&head[..], b"\0.upd\0", &table, &[0; 66], b"payload"].concat()).unwrap();
+        assert_eq!(elf.end(), 264);
     }
 
     #[test]
