@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 const MANIFEST: &str = r#"<Package xmlns="http://schemas.microsoft.com/appx/manifest/foundation/windows10">
   <Identity Name="Acme" Publisher="CN=Acme" Version="2.4.0.0" ProcessorArchitecture="x64"/>
   <Properties><DisplayName>Acme</DisplayName><Logo>Assets\\Logo.png</Logo></Properties>
-  <Dependencies><TargetDeviceFamily Name="Windows.Desktop" MinVersion="10.0.17763.0"/></Dependencies>
+  <Dependencies><TargetDeviceFamily Name="Windows.Desktop" MinVersion="10.0.17763.0"/>
+    <PackageDependency Name="Acme.Runtime" MinVersion="1.0.0.0"/></Dependencies>
   <Capabilities><Capability Name="internetClient"/></Capabilities>
 </Package>"#;
 
@@ -87,6 +88,7 @@ fn a_package_tells_its_identity() {
         ("publisher", json!("CN=Acme")),
         ("archs", json!(["x86_64"])),
         ("min_os", json!("10.0.17763.0")),
+        ("depends", json!(["Acme.Runtime (>= 1.0.0.0)"])),
         ("capabilities", json!(["internetClient"])),
         ("signed", json!(false)),
     ];
@@ -148,6 +150,62 @@ fn a_zip_is_what_its_program_is() {
     assert_eq!(look("acme-linux.zip", &both).platform, Some(Platform::Linux));
 }
 
+/// A zip of one member, compressed.
+fn deflated(name: &str, contents: &[u8]) -> Vec<u8> {
+    let mut archive = ::zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = ::zip::write::SimpleFileOptions::default();
+    archive.start_file(name, options).unwrap();
+    archive.write_all(contents).unwrap();
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn a_program_that_is_too_large_to_be_held_tells_all_the_same() {
+    let mut large = program();
+    large.resize(1 << 20, 0);
+    let limits = Limits {
+        member_bytes: 1 << 16,
+        ..Limits::default()
+    };
+    let context = Context {
+        limits,
+        ..Context::default()
+    };
+    let report = inspect(&deflated("acme.exe", &large), "acme.zip", &context)
+        .unwrap()
+        .report;
+    assert_eq!(
+        (&report.facts["main_exe"], &report.facts["archs"]),
+        (&json!("acme.exe"), &json!(["x86_64"]))
+    );
+    assert_eq!(report.facts["signed"], false);
+}
+
+#[test]
+fn programs_for_others_tell_what_a_zip_runs_on() {
+    let elf = b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\xB7\0";
+    let report = look("acme.zip", &zip(&[("acme", elf), ("README", b"")]));
+    assert_eq!(
+        (&report.facts["archs"], report.arch.as_deref(), report.platform),
+        (&json!(["arm64"]), Some("arm64"), None)
+    );
+    let report = look("acme.zip", &zip(&[("acme", elf), ("acme.exe", &program())]));
+    assert_eq!(
+        (&report.facts["archs"], report.arch),
+        (&json!(["arm64", "x86_64"]), None)
+    );
+}
+
+#[test]
+fn an_unpacked_app_in_a_zip_is_a_zip() {
+    let layout = zip(&[("AppxManifest.xml", MANIFEST.as_bytes()), ("Acme.exe", &program())]);
+    let report = look("acme.zip", &layout);
+    assert_eq!((report.format, errors(&report)), (Format::Zip, vec![]));
+    assert_eq!(report.facts["main_exe"], "Acme.exe");
+    let report = look("acme.msix", &layout);
+    assert_eq!(errors(&report), ["msix.no_content_types", "msix.no_block_map"]);
+}
+
 #[test]
 fn an_update_tells_its_nuspec() {
     let nuspec =
@@ -164,6 +222,83 @@ fn an_update_tells_its_nuspec() {
     assert_eq!(report.facts["squirrel"], "full");
     let report = look("acme.nupkg", &zip(&[("acme.nuspec", b"<package/>")]));
     assert_eq!(errors(&report), ["nupkg.nuspec_invalid"]);
+}
+
+#[test]
+fn only_packages_of_updaters_are_told_as_updates() {
+    let nuspec = b"<package><metadata><id>Acme</id><version>1</version><license type=\"file\">LICENSE.txt</license>\
+        </metadata></package>";
+    let kind = |name: &str, member: &str| {
+        let report = look(name, &zip(&[("acme.nuspec", nuspec), (member, b"")]));
+        assert_eq!(report.facts.get("license"), None);
+        let is_update = report
+            .findings
+            .iter()
+            .any(|finding| finding.code == "nupkg.update_only");
+        (report.facts.get("squirrel").cloned(), is_update)
+    };
+    assert_eq!(kind("acme.nupkg", "tools/chocolateyInstall.ps1"), (None, false));
+    assert_eq!(kind("acme.nupkg", "lib/net8.0/Acme.dll"), (None, false));
+    assert_eq!(kind("acme-1-full.nupkg", "lib/net45/Acme.dll"), (None, true));
+    assert_eq!(kind("acme.nupkg", "lib/app/Acme.exe"), (Some(json!("full")), true));
+    assert_eq!(
+        kind("acme.nupkg", "lib/app/Acme.exe.zsdiff"),
+        (Some(json!("delta")), true)
+    );
+}
+
+/// Made by OpenSSL, with the certificates of the signer, who is named by a key's identifier, and of the
+/// issuer.
+const SIGNATURE: &[u8] = include_bytes!("data/windows/signature.p7s");
+
+#[test]
+fn a_signed_package_of_nuget_tells_its_signer() {
+    let nuspec = b"<package><metadata><id>Acme</id><version>1</version></metadata></package>";
+    let signed = |signature: &[u8]| {
+        look(
+            "acme.nupkg",
+            &zip(&[("acme.nuspec", nuspec), (".signature.p7s", signature)]),
+        )
+    };
+    let report = signed(SIGNATURE);
+    assert_eq!(
+        (
+            &report.facts["signed"],
+            &report.facts["signer"],
+            &report.facts["issuer"]
+        ),
+        (
+            &json!(true),
+            &json!("C=US, O=Acme\\, Inc., CN=Acme"),
+            &json!("CN=Acme CA")
+        )
+    );
+    let report = signed(b"nothing");
+    assert_eq!((&report.facts["signed"], errors(&report)), (&json!(true), vec![]));
+}
+
+#[test]
+fn a_bundle_runs_on_what_its_package_runs_on() {
+    let inner = zip(&[("AppxManifest.xml", MANIFEST.as_bytes())]);
+    let bundle = |offset: usize| {
+        let manifest = format!(
+            r#"<Bundle><Identity Name="Acme" Publisher="CN=Acme" Version="2.4.0.0"/><Packages><Package Type="application"
+            Version="2.4.0.0" Architecture="x64" FileName="acme.msix" Offset="{offset}" Size="{}"/></Packages></Bundle>"#,
+            inner.len()
+        );
+        let members: [(&str, &[u8]); 2] = [
+            ("acme.msix", &inner),
+            ("AppxMetadata/AppxBundleManifest.xml", manifest.as_bytes()),
+        ];
+        zip(&members)
+    };
+    let place = bundle(0).windows(inner.len()).position(|window| window == inner);
+    let report = look("acme.msixbundle", &bundle(place.unwrap()));
+    assert_eq!(
+        (&report.facts["min_os"], &report.facts["name"]),
+        (&json!("10.0.17763.0"), &json!("Acme")),
+        "{report:#?}"
+    );
 }
 
 #[test]
@@ -196,15 +331,20 @@ fn an_msi_tells_its_product_and_shows_its_icon() {
 fn a_patch_and_a_transform_are_no_packages() {
     let class = b"\x84\x10\x0C\0\0\0\0\0\xC0\0\0\0\0\0\0\x46";
     let place = MSI.windows(16).position(|window| window == class).unwrap();
-    for (first, name, code) in [
-        (0x86, "a.msp", "msi.patch"),
-        (0x82, "a.mst", "msi.transform"),
-        (0x86, "a.msi", "msi.patch"),
+    for (first, name, code, severity) in [
+        (0x86, "a.msp", "msi.patch", Severity::Warning),
+        (0x82, "a.mst", "msi.transform", Severity::Error),
+        (0x86, "a.msi", "msi.patch", Severity::Error),
     ] {
         let mut bytes = MSI.to_vec();
         bytes[place] = first;
         let report = look(name, &bytes);
-        assert_eq!((report.format, errors(&report)), (Format::Msi, vec![code]));
+        let found = report.findings.iter().find(|finding| finding.code == code);
+        assert_eq!(
+            (report.format, found.map(|finding| finding.severity)),
+            (Format::Msi, Some(severity)),
+            "{name}"
+        );
     }
 }
 

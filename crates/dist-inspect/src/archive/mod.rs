@@ -3,6 +3,7 @@
 pub mod ar;
 pub mod compress;
 pub mod tar;
+pub mod unpacked;
 pub mod zip;
 
 use crate::refusal::shown;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
-use rawzip::{ErrorKind, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
+use rawzip::{EntryMode, ErrorKind, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipLocator};
 
 use super::{Faults, check_path};
 use crate::refusal::shown;
@@ -46,7 +46,7 @@ struct Entry {
     name_len: u16,
     method: u16,
     is_encrypted: bool,
-    is_link: bool,
+    mode: EntryMode,
     crc: u32,
     packed: u64,
     size: u64,
@@ -100,7 +100,12 @@ impl Member<'_> {
 
     /// Whether it is a symbolic link, whose bytes are its target.
     pub fn is_link(&self) -> bool {
-        self.entry.is_link
+        self.entry.mode.is_symlink()
+    }
+
+    /// Who may read, write and run it, as Unix has it.
+    pub fn permissions(&self) -> u32 {
+        self.entry.mode.permissions()
     }
 
     /// Where its own header starts.
@@ -275,7 +280,7 @@ impl<'a> Zip<'a> {
                 name_len,
                 method: record.compression_method().as_u16(),
                 is_encrypted: record.flags().is_encrypted(),
-                is_link: record.mode().is_symlink(),
+                mode: record.mode(),
                 crc: record.crc32(),
                 packed: record.compressed_size_hint(),
                 size: record.uncompressed_size_hint(),

@@ -21,6 +21,8 @@ pub(crate) enum Marker {
     MacApp,
     /// `AppxManifest.xml`
     AppxManifest,
+    /// `AppxBlockMap.xml`
+    AppxBlockMap,
     /// `AppxMetadata/AppxBundleManifest.xml`
     AppxBundleManifest,
     /// `*.nuspec`, not in a folder
@@ -38,6 +40,7 @@ impl Marker {
             b"BundleConfig.pb" => Some(Self::BundleConfig),
             b"toc.pb" => Some(Self::SplitsToc),
             b"manifest.json" => Some(Self::XapkManifest),
+            b"AppxBlockMap.xml" => Some(Self::AppxBlockMap),
             _ if is_top && ends_with(b".apk") => Some(Self::InnerApk),
             _ if is_top && ends_with(b".nuspec") => Some(Self::Nuspec),
             _ if name.eq_ignore_ascii_case(b"AppxManifest.xml") => Some(Self::AppxManifest),

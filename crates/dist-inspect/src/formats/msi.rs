@@ -73,7 +73,12 @@ fn read(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusa
         }
         Kind::Patch => {
             let message = "It is a patch, which changes a product that is installed and installs none.";
-            report.error(PATCH.0, message, PATCH.1);
+            // Under its own name it is what it claims to be, and of use where the product is.
+            if subject.is_named(&["msp"]) {
+                report.warning(PATCH.0, message, PATCH.1);
+            } else {
+                report.error(PATCH.0, message, PATCH.1);
+            }
         }
         Kind::Transform => {
             let message = "It is a transform, which changes how a package is installed and installs nothing.";

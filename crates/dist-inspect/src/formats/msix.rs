@@ -14,7 +14,11 @@ pub(super) static MSIX: Row = Row {
     package_type: "msix",
     content_type: "application/msix",
     extensions: &["msix", "appx"],
-    recognises: |subject| subject.zips(&[Marker::AppxManifest]),
+    recognises: |subject| {
+        // An unpacked app may be zipped under the name of a zip.
+        let is_package = !subject.is_named(&["zip"]) || subject.markers.contains(&Marker::AppxBlockMap);
+        subject.zips(&[Marker::AppxManifest]) && is_package
+    },
     otherwise: Otherwise::Zip {
         no_zip: "msix.not_a_zip",
         lacking: "msix.no_manifest",
@@ -115,11 +119,8 @@ fn tell_manifest(report: &mut Report, package: &Element) {
         report.set_archs(identity.attribute("ProcessorArchitecture"));
     }
     tell_properties(report, package);
-    tell_families(report, package.path(&["Dependencies"]));
-    let prerequisites = package.child("Prerequisites");
-    if !report.facts.contains_key("min_os") {
-        report.set_text("min_os", prerequisites.and_then(|them| them.child_text("OSMinVersion")));
-    }
+    tell_min_os(report, package);
+    tell_dependencies(report, package);
     let applications = || {
         package
             .child("Applications")
@@ -153,6 +154,30 @@ pub(super) fn tell_properties(report: &mut Report, package: &Element) {
     report.set_text("icon_path", property("Logo"));
     let is_framework = property("Framework").filter(|text| *text == "true").map(|_| true);
     report.set_flag("is_framework", is_framework);
+}
+
+/// The packages without which it is not installed: frameworks, and the app that it adds something to.
+fn tell_dependencies(report: &mut Report, package: &Element) {
+    let dependencies = package
+        .child("Dependencies")
+        .into_iter()
+        .flat_map(|them| &them.children);
+    let packages = dependencies.filter(|it| matches!(it.local_name(), "PackageDependency" | "MainPackageDependency"));
+    let text = |package: &Element| {
+        let name = package.attribute("Name")?;
+        let version = package.attribute("MinVersion");
+        Some(version.map_or_else(|| name.to_owned(), |version| format!("{name} (>= {version})")))
+    };
+    report.set_list("depends", packages.filter_map(text));
+}
+
+/// What a package runs on; old ones say only of which version of Windows they are.
+pub(super) fn tell_min_os(report: &mut Report, package: &Element) {
+    tell_families(report, package.child("Dependencies"));
+    let prerequisites = package.child("Prerequisites");
+    if !report.facts.contains_key("min_os") {
+        report.set_text("min_os", prerequisites.and_then(|them| them.child_text("OSMinVersion")));
+    }
 }
 
 /// The kinds of device that it runs on, each with its own versions of Windows.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::msix::{
     Code, check_content_types, icon, identity, path, path_of, read_manifest, set_values, tell_families, tell_identity,
-    tell_properties, tell_unreadable,
+    tell_min_os, tell_properties, tell_unreadable,
 };
 use super::{Marker, Otherwise, Row, block_map, msix_signature};
 use crate::archive::zip::{Member, Zip};
@@ -214,6 +214,10 @@ fn open(
         return Ok(Ok(None));
     }
     tell_properties(report, &package);
+    // Older bundles leave it to their packages what they run on.
+    if !report.facts.contains_key("min_os") {
+        tell_min_os(report, &package);
+    }
     icon(&inner, &package, subject.budget).map(Ok)
 }
 

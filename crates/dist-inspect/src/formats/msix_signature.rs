@@ -9,7 +9,7 @@ use crate::archive::zip::{Member, Zip};
 use crate::parse::authenticode::{Signature, hash_range};
 use crate::parse::hash::Hash;
 use crate::parse::little::{u16_at, u32_at, u64_at};
-use crate::parse::x509::Name;
+use crate::parse::x509::{Name, short_name};
 use crate::subject::Subject;
 use crate::{Refusal, Report};
 
@@ -62,7 +62,7 @@ pub(super) fn tell(
     let Some(signed) = signature::parse(report, blob) else {
         return Ok(());
     };
-    signature::tell_signer(subject, report, &signed);
+    signature::tell_signer(subject, report, &signed.message, &signed.signer);
     if let (Some(publisher), Some(certificate)) = (publisher, &signed.signer.certificate) {
         tell_publisher(report, publisher, &certificate.subject);
     }
@@ -234,39 +234,50 @@ fn tell_publisher(report: &mut Report, publisher: &str, subject: &Name<'_>) {
 }
 
 /// The attributes of a name as Windows writes it, as in `CN="Acme, Inc.", S=Ohio`, with the keys of
-/// certificates in lower case; `None` where it is none.
+/// certificates in lower case; `None` where it is none, or has several attributes in one part, whose
+/// order says nothing.
 fn distinguished_name(text: &str) -> Option<Vec<(String, String)>> {
     let mut attributes = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
         let (key, after) = rest.split_once('=')?;
-        let key = key.trim().to_lowercase();
-        let key = match key.trim_start_matches("oid.") {
-            "s" => "st",
-            "e" => "emailaddress",
-            "2.5.4.15" => "businesscategory",
-            key => key,
-        };
         let (value, after) = value(after.trim_start())?;
-        attributes.push((key.to_owned(), value));
+        attributes.push((attribute_key(key), value));
         rest = after.trim_start();
     }
     Some(attributes)
 }
 
+/// The key of certificates, in lower case, for one that Windows writes, or for an object identifier.
+fn attribute_key(theirs: &str) -> String {
+    let key = theirs.trim().to_lowercase();
+    let key = key.trim_start_matches("oid.");
+    let ours = match key {
+        "s" => "st",
+        "e" => "emailAddress",
+        "g" => "GN",
+        "i" => "initials",
+        "pobox" => "2.5.4.18",
+        "phone" => "2.5.4.20",
+        "x21address" => "2.5.4.24",
+        "dnqualifier" => "2.5.4.46",
+        key => short_name(key).unwrap_or(key),
+    };
+    ours.to_lowercase()
+}
+
 /// A value, in quotes or not, and what follows the separator after it.
 fn value(text: &str) -> Option<(String, &str)> {
-    let is_separator = |character: char| matches!(character, ',' | ';' | '+');
+    let is_separator = |character: char| matches!(character, ',' | ';');
     // In hexadecimal it is what no text is.
     if text.starts_with('#') {
         return None;
     }
     let Some(mut quoted) = text.strip_prefix('"') else {
         let end = text.find(is_separator).unwrap_or(text.len());
-        return Some((
-            text[..end].trim_end().to_owned(),
-            text[end..].get(1..).unwrap_or_default(),
-        ));
+        let (value, rest) = text.split_at(end);
+        let is_one = !value.contains('+');
+        return is_one.then(|| (value.trim_end().to_owned(), rest.get(1..).unwrap_or_default()));
     };
     let mut value = String::new();
     loop {
@@ -300,7 +311,20 @@ mod tests {
             Some(r#"cn=Acme, "Inc".|emailaddress=a@b"#)
         );
         assert_eq!(read("OID.1.2.3=x").as_deref(), Some("1.2.3=x"));
-        for bad in ["Acme", r#"CN="Acme"#, r#"CN="Acme" x"#] {
+        for (text, expected) in [
+            ("OID.2.5.4.17=1", "postalcode=1"),
+            ("PostalCode=1", "postalcode=1"),
+            ("OID.1.3.6.1.4.1.311.60.2.1.3=US", "jurisdictionc=US"),
+            (
+                "OID.2.5.4.15=Private Organization",
+                "businesscategory=Private Organization",
+            ),
+            ("G=Jo, I=J, Description=x", "gn=Jo|initials=J|description=x"),
+            ("POBox=7", "2.5.4.18=7"),
+        ] {
+            assert_eq!(read(text).as_deref(), Some(expected));
+        }
+        for bad in ["CN=a + O=b", r#"CN="a" + O=b"#, "Acme", r#"CN="Acme"#, r#"CN="Acme" x"#] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn tell(subject: &Subject<'_>, source: &dyn Source, inspection: &mut 
     let report = &mut inspection.report;
     let pe = Pe::read(source, subject.budget)?;
     tell_soundness(report, &pe, source);
-    tell_program(report, &pe);
+    tell_program(report, &pe, source);
     if let Some(resources) = Resources::of(&pe, source, subject.budget) {
         tell_resources(report, &resources, subject.budget);
         inspection.icon = tell_icon(report, &resources)?;
@@ -61,11 +61,12 @@ pub(super) fn tell(subject: &Subject<'_>, source: &dyn Source, inspection: &mut 
 }
 
 /// Says what a program runs on.
-fn tell_program(report: &mut Report, pe: &Pe) {
+fn tell_program(report: &mut Report, pe: &Pe, source: &dyn Source) {
     report.set_archs(pe.machine_name());
     report.set_number("subsystem", Some(pe.subsystem));
     report.set_flag("is_dll", Some(pe.is_dll));
     report.set_flag("is_dotnet", pe.directory(Directory::Clr).map(|_| true));
+    report.set_flag("any_cpu", pe.is_any_cpu(source).then_some(true));
     report.set_text("min_os", Some(format!("{}.{}", pe.min_os.0, pe.min_os.1)));
 }
 

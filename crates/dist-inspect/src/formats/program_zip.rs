@@ -5,6 +5,7 @@ use std::io::Read as _;
 use dist_model::Platform;
 
 use super::pe;
+use crate::archive::unpacked::Unpacked;
 use crate::archive::zip::{Member, Zip};
 use crate::parse;
 use crate::source::Source;
@@ -21,8 +22,12 @@ const FOREIGN: [&[u8]; 4] = [
     b"\xCE\xFA\xED\xFE",
     b"\xCA\xFE\xBA\xBE",
 ];
+/// What stands between folders: some tools for Windows write its own slashes.
+const SLASHES: &[u8] = b"/\\";
 /// How many members beside a program are looked at.
 const NEIGHBOURS: usize = 16;
+/// How large a program may be, in bytes: one that is too large to be held is unpacked more than once.
+const PROGRAM_BYTES: u64 = 1 << 30;
 
 /// Says of a zip what its main program says of itself, if it has one for Windows.
 pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip<'_>) -> Result<(), Refusal> {
@@ -32,7 +37,9 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
     }
     let root = root_len(zip);
     let is_program = |name: &[u8]| is_at_hand(name.get(root..).unwrap_or_default()) && stem(name).is_some();
-    let programs = zip.members().filter(|member| is_program(member.name));
+    let programs = zip
+        .members()
+        .filter(|member| is_program(member.name) && member.size() <= PROGRAM_BYTES);
     let Some(main) = programs.min_by_key(|member| rank(subject, member)) else {
         return Ok(());
     };
@@ -42,17 +49,31 @@ pub(super) fn tell(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip
     if main.is_stored() {
         return tell_one(subject, inspection, &main, &zip.section(&main)?);
     }
-    match zip.read(&main, subject.budget.limits().member_bytes) {
-        Ok(bytes) => tell_one(subject, inspection, &main, &bytes),
-        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => Err(stop),
+    let held = subject.budget.limits().member_bytes;
+    let told = if main.size() > held {
+        tell_one(subject, inspection, &main, &Unpacked::new(zip, main))
+    } else {
+        match zip.read(&main, held) {
+            Ok(bytes) => return tell_one(subject, inspection, &main, &bytes),
+            Err(refusal) => Err(refusal),
+        }
+    };
+    match told {
+        Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. } | Refusal::Malformed { .. })) => {
+            Err(stop)
+        }
         // What is damaged or too large to be unpacked has been told, or is nobody's fault.
-        Err(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
 /// How long the path of the folder is that everything in a zip is in, with its slash.
 fn root_len(zip: &Zip<'_>) -> usize {
-    let folder = |name: &[u8]| name.iter().position(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let folder = |name: &[u8]| {
+        name.iter()
+            .position(|byte| SLASHES.contains(byte))
+            .map_or(0, |slash| slash + 1)
+    };
     let first = zip.members().next().map(|member| member.name).unwrap_or_default();
     let root = &first[..folder(first)];
     let is_root = zip.members().all(|member| member.name.starts_with(root));
@@ -62,14 +83,18 @@ fn root_len(zip: &Zip<'_>) -> usize {
 /// Whether a member stands where programs do that are to be started, its path being told from the
 /// folder that everything is in; those deep inside are tools of something else.
 fn is_at_hand(name: &[u8]) -> bool {
-    let folders: Vec<_> = name.split(|byte| *byte == b'/').collect();
+    let folders: Vec<_> = name.split(|byte| SLASHES.contains(byte)).collect();
     matches!(folders.as_slice(), [_] | [b"bin", _] | [b"lib", _, _])
 }
 
 /// Whether programs for other platforms stand beside the one for Windows, so that the zip is for
 /// none in particular.
 fn has_others(zip: &Zip<'_>, main: &Member<'_>) -> Result<bool, Refusal> {
-    let folder = |name: &[u8]| name.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let folder = |name: &[u8]| {
+        name.iter()
+            .rposition(|byte| SLASHES.contains(byte))
+            .map_or(0, |slash| slash + 1)
+    };
     let start = folder(main.name);
     let is_beside = |name: &[u8]| folder(name) == start && name[..start] == main.name[..start];
     let is_plain = |name: &[u8]| name.len() > start && is_beside(name) && !name[start..].contains(&b'.');
@@ -91,7 +116,7 @@ fn has_others(zip: &Zip<'_>, main: &Member<'_>) -> Result<bool, Refusal> {
 /// large.
 fn rank(subject: &Subject<'_>, member: &Member<'_>) -> (usize, bool, bool, u64) {
     let stem = stem(member.name).unwrap_or_default();
-    let depth = member.name.split(|byte| *byte == b'/').count();
+    let depth = member.name.split(|byte| SLASHES.contains(byte)).count();
     let is_helper = HELPERS.iter().any(|helper| stem.starts_with(helper)) || stem.ends_with("_executionstub");
     (
         depth,
@@ -103,7 +128,7 @@ fn rank(subject: &Subject<'_>, member: &Member<'_>) -> (usize, bool, bool, u64) 
 
 /// The name of a program without folders and ending, in lower case; `None` for other members.
 fn stem(name: &[u8]) -> Option<String> {
-    let file = name.rsplit(|byte| *byte == b'/').next()?;
+    let file = name.rsplit(|byte| SLASHES.contains(byte)).next()?;
     let file = String::from_utf8_lossy(file).to_lowercase();
     let is_hidden = file.starts_with('.') || name.starts_with(b"__MACOSX/");
     let stem = file.strip_suffix(".exe").filter(|_| !is_hidden);
@@ -142,10 +167,10 @@ mod tests {
 
     #[test]
     fn programs_at_hand_are_told_from_those_deep_inside() {
-        for name in ["a.exe", "bin/a.exe", "lib/net45/a.exe"] {
+        for name in ["a.exe", "bin/a.exe", "bin\\a.exe", "lib/net45/a.exe"] {
             assert!(is_at_hand(name.as_bytes()), "{name}");
         }
-        for name in ["vendor/a.exe", "a/b/c/a.exe"] {
+        for name in ["vendor/a.exe", "vendor\\a.exe", "a/b/c/a.exe"] {
             assert!(!is_at_hand(name.as_bytes()), "{name}");
         }
         assert_eq!(stem(b"Acme/Tool.EXE").as_deref(), Some("tool"));

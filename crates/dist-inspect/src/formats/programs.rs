@@ -8,7 +8,7 @@ use dist_model::Platform;
 use crate::parse::elf::Elf;
 use crate::parse::macho;
 use crate::subject::Subject;
-use crate::{Inspection, Refusal};
+use crate::{Inspection, Refusal, Report};
 
 /// How much of a member is read: holds a PE header behind its DOS stub.
 const HEAD_BYTES: u64 = 1 << 10;
@@ -46,6 +46,21 @@ impl Programs {
             self.paths.push(path.into_owned());
         }
         Ok(())
+    }
+
+    /// Says what they run on, and which is the main one of what is called `name`.
+    pub(super) fn tell(&self, report: &mut Report, name: &str) {
+        self.tell_archs(report);
+        report.set_text("main_binary", self.main(name));
+    }
+
+    /// Says what they run on.
+    pub(super) fn tell_archs(&self, report: &mut Report) {
+        report.set_archs(&self.archs);
+        if self.archs.len() > 1 && !self.is_universal {
+            // Programs for several processors side by side do not make one that runs on all.
+            report.arch = None;
+        }
     }
 
     /// The one that the others are there for: the only one, or the only one of this name.

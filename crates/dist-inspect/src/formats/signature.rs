@@ -3,6 +3,7 @@
 use sha2::digest::DynDigest;
 
 use crate::parse::authenticode::Signature;
+use crate::parse::cms::{SignedData, Signer};
 use crate::parse::date::rfc3339;
 use crate::parse::hash::Hash;
 use crate::parse::x509::Certificate;
@@ -38,6 +39,9 @@ const WEAK_DIGEST: Code = (
     "Sign it with SHA-256 (signtool /fd SHA256).",
 );
 
+/// When Windows stopped to trust what is signed with SHA-1: at the start of 2016.
+const SHA1_END: i64 = 1_451_606_400;
+
 /// Says that there is no signature.
 pub(super) fn tell_none(report: &mut Report, consequence: &str) {
     report.set_flag("signed", Some(false));
@@ -60,8 +64,12 @@ pub(super) fn tell(
     let Some(signature) = parse(report, blob) else {
         return Ok(());
     };
-    tell_signer(subject, report, &signature);
-    let nested = signature.nested().and_then(|nested| Signature::parse(nested).ok());
+    tell_signer(subject, report, &signature.message, &signature.signer);
+    let nested = signature.nested();
+    let nested: Vec<_> = nested
+        .iter()
+        .filter_map(|nested| Signature::parse(nested).ok())
+        .collect();
     let signatures: Vec<_> = std::iter::once(&signature).chain(&nested).collect();
     tell_signed(report, &signatures);
     let mut matches = None;
@@ -99,7 +107,10 @@ pub(super) fn tell_signed(report: &mut Report, signatures: &[&Signature<'_>]) {
     let names: Vec<&str> = hashes.iter().copied().map(name).collect();
     report.set_text("digest_alg", names.first());
     report.set_list("digest_algs", names.iter().filter(|_| names.len() > 1));
-    if !hashes.is_empty() && hashes.iter().all(|hash| matches!(hash, Hash::Md5 | Hash::Sha1)) {
+    let trusted = signatures
+        .iter()
+        .filter(|signature| !is_weak(signature.hash, signature.signer.confirmed_time()));
+    if !hashes.is_empty() && trusted.count() == 0 {
         let message = format!(
             "It is signed with {}, which Windows no longer trusts.",
             names.join(" and ")
@@ -115,6 +126,16 @@ pub(super) fn tell_signed(report: &mut Report, signatures: &[&Signature<'_>]) {
     if !is_valid {
         let message = "The certificate that it names did not make its signature, so that Windows does not trust it.";
         report.error(INVALID.0, message, INVALID.1);
+    }
+}
+
+/// Whether Windows no longer trusts a signature because of its hash function, by the time at which it
+/// is confirmed to have been made.
+fn is_weak(hash: Option<Hash>, confirmed: Option<i64>) -> bool {
+    match hash {
+        None | Some(Hash::Md5) => true,
+        Some(Hash::Sha1) => confirmed.is_none_or(|confirmed| confirmed >= SHA1_END),
+        Some(_) => false,
     }
 }
 
@@ -141,9 +162,8 @@ pub(super) fn tell_match(report: &mut Report, matches: Option<bool>) {
 }
 
 /// Says who signed, and when.
-pub(super) fn tell_signer(subject: &Subject<'_>, report: &mut Report, signature: &Signature<'_>) {
-    let signer = &signature.signer;
-    let subjects = signature.message.certificates.iter();
+pub(super) fn tell_signer(subject: &Subject<'_>, report: &mut Report, message: &SignedData<'_>, signer: &Signer<'_>) {
+    let subjects = message.certificates.iter();
     report.set_list(
         "certificates",
         subjects.map(|certificate| certificate.subject.in_order()),
@@ -182,5 +202,17 @@ fn tell_validity(subject: &Subject<'_>, report: &mut Report, certificate: &Certi
             "Nobody confirmed when it was signed, so that its signature ends with its certificate, on {until}."
         );
         report.info(NOT_TIMESTAMPED.0, message, NOT_TIMESTAMPED.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha1_is_trusted_where_it_is_confirmed_to_be_old() {
+        assert!(is_weak(Some(Hash::Sha1), None) && is_weak(Some(Hash::Sha1), Some(SHA1_END)));
+        assert!(!is_weak(Some(Hash::Sha1), Some(SHA1_END - 1)));
+        assert!(is_weak(Some(Hash::Md5), Some(0)) && !is_weak(Some(Hash::Sha256), None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::programs::Programs;
 use super::{Otherwise, Row, program_zip};
 use crate::archive::Faults;
 use crate::archive::zip::{MAGIC, Member, Zip};
@@ -13,6 +14,8 @@ use crate::{Budget, Format, Inspection, Refusal};
 const CHECKED_BYTES: u64 = 256 << 20;
 /// How deep zips may lie in each other.
 const NESTING: u32 = 4;
+/// How many members are looked at for programs.
+const LOOKED_AT: usize = 4096;
 /// How many of the zips in a zip are opened, and how many in all.
 const OPENED: [u32; 2] = [8, 64];
 
@@ -35,7 +38,28 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         }
     }
     open_nested(zip, subject.budget, 0, &mut 0)?;
-    program_zip::tell(subject, inspection, zip)
+    program_zip::tell(subject, inspection, zip)?;
+    if inspection.report.facts.contains_key("main_exe") {
+        return Ok(());
+    }
+    tell_programs(subject, inspection, zip)
+}
+
+/// Says what the programs in it run on where none of them says what the zip is.
+fn tell_programs(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip<'_>) -> Result<(), Refusal> {
+    let mut programs = Programs::default();
+    let mut faults = Faults::default();
+    let is_file = |member: &Member<'_>| !member.is_folder() && !member.is_link();
+    for member in zip.members().filter(is_file).take(LOOKED_AT) {
+        let looked = zip
+            .reader(&member)
+            .and_then(|reader| programs.look(member.name, member.permissions(), &mut reader.without_crc()));
+        // What cannot be read has been told.
+        faults.keep(looked)?;
+    }
+    let name = subject.name.split(['-', '_', '.']).next().unwrap_or_default();
+    programs.tell(&mut inspection.report, name);
+    Ok(())
 }
 
 /// Unpacks the first members to see whether they are what the directory says.

@@ -19,6 +19,7 @@ pub mod tag {
     pub const UTF8_STRING: u8 = 0x0C;
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
+    pub const UNIVERSAL_STRING: u8 = 0x1C;
     pub const BMP_STRING: u8 = 0x1E;
     pub const SEQUENCE: u8 = 0x30;
     pub const SET: u8 = 0x31;
@@ -109,7 +110,20 @@ impl<'a> Value<'a> {
                 .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
                 .collect();
         }
-        String::from_utf8_lossy(self.contents).into_owned()
+        if self.tag == tag::UNIVERSAL_STRING {
+            let (units, _) = self.contents.as_chunks();
+            let character = |unit: &[u8; 4]| char::from_u32(u32::from_be_bytes(*unit));
+            return units
+                .iter()
+                .map(|unit| character(unit).unwrap_or(char::REPLACEMENT_CHARACTER))
+                .collect();
+        }
+        match std::str::from_utf8(self.contents) {
+            Ok(text) => text.to_owned(),
+            Err(_) if self.tag == tag::UTF8_STRING => String::from_utf8_lossy(self.contents).into_owned(),
+            // Whoever writes other letters into an older kind of string means Latin-1.
+            Err(_) => self.contents.iter().copied().map(char::from).collect(),
+        }
     }
 }
 
@@ -243,6 +257,16 @@ mod tests {
     fn texts_in_pieces_are_put_together() {
         let value = first(b"\x24\x80\x04\x02ab\x24\x03\x04\x01c\x00\x00").unwrap();
         assert_eq!(value.octets().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn texts_are_read_as_their_kind_says() {
+        let text = |bytes: &[u8]| first(bytes).unwrap().text();
+        assert_eq!(text(b"\x0C\x03M\xC3\xBC"), "Mü");
+        assert_eq!(text(b"\x14\x02M\xFC"), "Mü");
+        assert_eq!(text(b"\x1E\x04\0M\0\xFC"), "Mü");
+        assert_eq!(text(b"\x1C\x08\0\0\0M\0\0\0\xFC"), "Mü");
+        assert_eq!(text(b"\x0C\x02M\xFC"), "M\u{FFFD}");
     }
 
     #[test]

@@ -15,8 +15,10 @@ use crate::{Budget, Refusal};
 
 /// What is signed: an algorithm and the digest of a file (`SPC_INDIRECT_DATA`).
 const INDIRECT_DATA: &str = "1.3.6.1.4.1.311.2.1.4";
-/// A second signature, beside the first (`SPC_NESTED_SIGNATURE`).
+/// Further signatures, beside the first (`SPC_NESTED_SIGNATURE`).
 const NESTED: &str = "1.3.6.1.4.1.311.2.4.1";
+/// How many of them are read.
+const NESTED_SIGNATURES: usize = 8;
 /// A certificate table's entry that is a signed message.
 const SIGNED_DATA: u16 = 2;
 /// How long a table of signatures may be, in bytes; some hide settings in it.
@@ -69,9 +71,14 @@ impl<'a> Signature<'a> {
         self.signer.verifies(self.message.content?.contents)
     }
 
-    /// The signature that stands beside it, if there is one, whole.
-    pub fn nested(&self) -> Option<&'a [u8]> {
-        self.signer.unsigned_attribute(NESTED).map(|nested| nested.raw)
+    /// The signatures that stand beside it, whole.
+    pub fn nested(&self) -> Vec<&'a [u8]> {
+        let nested = self.signer.unsigned_attributes(NESTED);
+        nested
+            .into_iter()
+            .map(|nested| nested.raw)
+            .take(NESTED_SIGNATURES)
+            .collect()
     }
 }
 

@@ -171,6 +171,17 @@ impl<'a> Signer<'a> {
         attribute(self.unsigned.as_ref()?, oid)
     }
 
+    /// All values of the attributes of this object identifier that were added to the signature later.
+    pub fn unsigned_attributes(&self, oid: &str) -> Vec<Value<'a>> {
+        let attributes = self.unsigned.iter().flat_map(Value::values).filter_map(Result::ok);
+        let values = attributes.filter_map(|attribute| {
+            let mut parts = attribute.values();
+            let is_it = parts.any().ok()?.oid()? == oid;
+            is_it.then(|| parts.any().ok()).flatten()
+        });
+        values.flat_map(|set| set.values().filter_map(Result::ok)).collect()
+    }
+
     /// The time that somebody confirmed, by a token of RFC 3161 or by a countersignature, in seconds
     /// since the Unix epoch.
     pub fn confirmed_time(&self) -> Option<i64> {
@@ -207,9 +218,10 @@ fn algorithm(value: &Value<'_>) -> String {
 /// The certificate of issuer and serial number, or of a key's identifier.
 fn find<'a>(id: &Value<'_>, certificates: &[Certificate<'a>]) -> Option<Certificate<'a>> {
     if id.tag != tag::SEQUENCE {
-        // By the key's identifier: a message of one certificate leaves no choice.
+        // By the key's identifier; a message of one certificate leaves no choice.
         let is_only = certificates.len() == 1;
-        return certificates.first().filter(|_| is_only).cloned();
+        let has_key = |certificate: &&Certificate<'_>| is_only || certificate.key_id() == Some(id.contents);
+        return certificates.iter().find(has_key).cloned();
     }
     let mut parts = id.values();
     let issuer = parts.any().ok()?;
@@ -231,4 +243,31 @@ fn attribute<'a>(attributes: &Value<'a>, oid: &str) -> Option<Value<'a>> {
             None
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_may_have_several_values_and_stand_twice() {
+        // The object identifiers 1.2.3 and 1.2.4.
+        let bytes = b"\xA1\x22\x30\x0C\x06\x02\x2A\x03\x31\x06\x04\x01a\x04\x01b\
+            \x30\x07\x06\x02\x2A\x04\x31\x01\x00\x30\x09\x06\x02\x2A\x03\x31\x03\x04\x01c";
+        let signer = Signer {
+            certificate: None,
+            digest_algorithm: String::new(),
+            signature_algorithm: String::new(),
+            signature: Vec::new(),
+            attributes: None,
+            unsigned: first(bytes).ok(),
+        };
+        let contents: Vec<_> = signer
+            .unsigned_attributes("1.2.3")
+            .iter()
+            .map(|value| value.contents)
+            .collect();
+        assert_eq!(contents, [b"a", b"b", b"c"]);
+        assert!(signer.unsigned_attributes("1.2.5").is_empty());
+    }
 }

@@ -97,9 +97,8 @@ impl<'a> Package<'a> {
         let texts = self.table("_StringData")?;
         let pool = Pool::parse(&self.table("_StringPool")?, &texts)?;
         let table = self.table("Property")?;
-        // All names first, and then all values.
-        let (names, values) = table.split_at(table.len() / 2);
         let width = if pool.is_wide { 3 } else { 2 };
+        let (names, values) = columns(&table, width);
         let rows = names
             .chunks_exact(width)
             .zip(values.chunks_exact(width))
@@ -168,6 +167,13 @@ impl<'a> Package<'a> {
             .find(|child| child.is_stream && unpacked(&child.name()) == name);
         found.map(|stream| self.file.read(stream, TABLE_BYTES)).transpose()
     }
+}
+
+/// The two columns of a table, whose cells have this many bytes: all names first, and then all values.
+/// Some tools fill the table up to a multiple of four.
+fn columns(table: &[u8], width: usize) -> (&[u8], &[u8]) {
+    let rows = table.len() / (2 * width);
+    table.split_at(rows * width)
 }
 
 /// A stream's name without packing, in which one character is one or two digits.
@@ -305,6 +311,13 @@ mod tests {
     fn packed_names_are_unpacked() {
         assert_eq!(unpacked("\u{4840}\u{4559}\u{44F2}\u{4568}\u{4737}"), "\u{4840}Property");
         assert_eq!(unpacked(SUMMARY), SUMMARY);
+    }
+
+    #[test]
+    fn what_fills_a_table_up_belongs_to_no_column() {
+        let (names, values) = columns(b"aaabbb\0\0", 3);
+        assert_eq!((names, &values[..3]), (&b"aaa"[..], &b"bbb"[..]));
+        assert_eq!(columns(b"aabb", 2), (&b"aa"[..], &b"bb"[..]));
     }
 
     #[test]

@@ -124,12 +124,31 @@ impl Pe {
             0x014C => Some("x86"),
             0x01C0 => Some("arm"),
             0x01C4 => Some("armnt"),
+            0x0200 => Some("ia64"),
             0x5064 => Some("riscv64"),
             0x6264 => Some("loongarch64"),
             0x8664 => Some("x64"),
             0xAA64 => Some("arm64"),
             _ => None,
         }
+    }
+
+    /// Whether it is for .NET alone and runs on whatever processor there is, although its header names
+    /// the oldest one. Source: ECMA-335, II.25.3.3.1.
+    pub fn is_any_cpu(&self, source: &dyn Source) -> bool {
+        const IS_NET_ALONE: u32 = 1;
+        const NEEDS_32_BITS: u32 = 2;
+        // With this the former means that it merely prefers them.
+        const PREFERS_32_BITS: u32 = 0x2_0000;
+        let header = self
+            .directory(Directory::Clr)
+            .and_then(|(address, _)| self.place(address));
+        let flags = header.and_then(|header| u32_at(&source.bytes(header + 16..header + 20, 4).ok()?, 0));
+        self.machine == 0x014C
+            && flags.is_some_and(|flags| {
+                let is_for_32_bits = flags & NEEDS_32_BITS != 0 && flags & PREFERS_32_BITS == 0;
+                flags & IS_NET_ALONE != 0 && !is_for_32_bits
+            })
     }
 
     /// Where a table is: its address in memory, for signatures its place in the file, and its size;
@@ -220,6 +239,23 @@ mod tests {
         assert_eq!(pe.place(0x2200), None);
         assert_eq!(pe.end(), 0x600);
         assert_eq!(pe.section(".text").unwrap().range, 0x200..0x400);
+        let mut itanium = bytes.clone();
+        itanium[0x84..0x86].copy_from_slice(&[0, 2]);
+        assert_eq!(read(&itanium).unwrap().machine_name(), Some("ia64"));
+    }
+
+    #[test]
+    fn a_program_for_net_may_run_on_any_processor() {
+        let is_any = |machine: u16, flags: u32| {
+            let mut bytes = program();
+            bytes[0x84..0x86].copy_from_slice(&machine.to_le_bytes());
+            bytes[0x178..0x180].copy_from_slice(&[0, 0x10, 0, 0, 72, 0, 0, 0]);
+            bytes[0x210..0x214].copy_from_slice(&flags.to_le_bytes());
+            read(&bytes).unwrap().is_any_cpu(&bytes)
+        };
+        assert!(is_any(0x014C, 1) && is_any(0x014C, 9) && is_any(0x014C, 0x2_0003));
+        assert!(!is_any(0x014C, 0) && !is_any(0x014C, 3) && !is_any(0x8664, 1));
+        assert!(!read(&program()).unwrap().is_any_cpu(&program()));
     }
 
     #[test]

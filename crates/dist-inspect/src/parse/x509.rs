@@ -6,6 +6,9 @@ use super::asn1::{Value, Values, first, malformed, tag};
 use super::date::days;
 use crate::Refusal;
 
+/// The extension with the identifier of the key (RFC 5280, section 4.2.1.2).
+const KEY_ID: &str = "2.5.29.14";
+
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate<'a> {
@@ -74,8 +77,18 @@ impl<'a> Certificate<'a> {
 
     /// Whether it has an extension of this object identifier.
     pub fn has_extension(&self, oid: &str) -> bool {
+        self.extension(oid).is_some()
+    }
+
+    /// The identifier of its key, where it has one.
+    pub fn key_id(&self) -> Option<&'a [u8]> {
+        let value = self.extension(KEY_ID)?.values().last()?.ok()?;
+        Some(first(value.contents).ok()?.contents)
+    }
+
+    fn extension(&self, oid: &str) -> Option<Value<'a>> {
         let mut extensions = Values::new(self.extensions).filter_map(Result::ok);
-        extensions.any(|extension| {
+        extensions.find(|extension| {
             extension
                 .values()
                 .any()
@@ -89,7 +102,7 @@ impl<'a> Certificate<'a> {
 pub struct Name<'a>(Value<'a>);
 
 /// What attributes are called in RFC 4514 and by common tools.
-const ATTRIBUTES: [(&str, &str); 15] = [
+const ATTRIBUTES: [(&str, &str); 22] = [
     ("2.5.4.3", "CN"),
     ("2.5.4.4", "SN"),
     ("2.5.4.5", "SERIALNUMBER"),
@@ -100,12 +113,25 @@ const ATTRIBUTES: [(&str, &str); 15] = [
     ("2.5.4.10", "O"),
     ("2.5.4.11", "OU"),
     ("2.5.4.12", "T"),
+    ("2.5.4.13", "description"),
     ("2.5.4.15", "businessCategory"),
     ("2.5.4.17", "postalCode"),
+    ("2.5.4.42", "GN"),
+    ("2.5.4.43", "initials"),
+    ("2.5.4.97", "organizationIdentifier"),
     ("0.9.2342.19200300.100.1.1", "UID"),
     ("0.9.2342.19200300.100.1.25", "DC"),
     ("1.2.840.113549.1.9.1", "emailAddress"),
+    ("1.3.6.1.4.1.311.60.2.1.1", "jurisdictionL"),
+    ("1.3.6.1.4.1.311.60.2.1.2", "jurisdictionST"),
+    ("1.3.6.1.4.1.311.60.2.1.3", "jurisdictionC"),
 ];
+
+/// What the attribute of this object identifier is called, if it has a name.
+pub fn short_name(oid: &str) -> Option<&'static str> {
+    let known = ATTRIBUTES.iter().find(|(known, _)| *known == oid);
+    known.map(|(_, short)| *short)
+}
 
 impl Name<'_> {
     /// The bytes, as they stand there; equal names have equal ones.
@@ -126,8 +152,7 @@ impl Name<'_> {
         let read = |attribute: Value<'_>| {
             let mut parts = attribute.values();
             let oid = parts.any().ok()?.oid()?;
-            let known = ATTRIBUTES.iter().find(|(known, _)| *known == oid);
-            let key = known.map_or(oid.clone(), |(_, short)| (*short).to_owned());
+            let key = short_name(&oid).map_or(oid.clone(), str::to_owned);
             Some((key, parts.any().ok()?.text()))
         };
         attributes.filter_map(read).collect()
