@@ -17,6 +17,7 @@ pub mod tag {
     pub const OCTET_STRING: u8 = 0x04;
     pub const OID: u8 = 0x06;
     pub const UTF8_STRING: u8 = 0x0C;
+    pub const TELETEX_STRING: u8 = 0x14;
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
     pub const BMP_STRING: u8 = 0x1E;
@@ -108,6 +109,10 @@ impl<'a> Value<'a> {
             return char::decode_utf16(units)
                 .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
                 .collect();
+        }
+        // By its standard it is something else, and all who write and read it have Latin-1.
+        if self.tag == tag::TELETEX_STRING {
+            return self.contents.iter().copied().map(char::from).collect();
         }
         String::from_utf8_lossy(self.contents).into_owned()
     }
@@ -243,6 +248,13 @@ mod tests {
     fn texts_in_pieces_are_put_together() {
         let value = first(b"\x24\x80\x04\x02ab\x24\x03\x04\x01c\x00\x00").unwrap();
         assert_eq!(value.octets().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn texts_are_of_several_kinds() {
+        for bytes in [&b"\x0C\x03\xC3\xBCb"[..], b"\x14\x02\xFCb", b"\x1E\x04\0\xFC\0b"] {
+            assert_eq!(first(bytes).unwrap().text(), "\u{FC}b");
+        }
     }
 
     #[test]
