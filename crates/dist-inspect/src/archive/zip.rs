@@ -84,9 +84,11 @@ impl Member<'_> {
         self.entry.method == STORED && !self.entry.is_encrypted
     }
 
-    /// The same member for readers that inflate whatever is not stored, as Android's do.
+    /// The same member for readers that inflate whatever is not stored, and do not care for passwords,
+    /// as Android's do.
     #[must_use]
     pub fn deflated_unless_stored(mut self) -> Self {
+        self.entry.is_encrypted = false;
         if self.entry.method != STORED {
             self.entry.method = DEFLATED;
         }

@@ -3,6 +3,7 @@
 mod contents;
 pub(super) mod icon;
 pub(super) mod manifest;
+mod packing;
 pub(super) mod signature;
 pub(super) mod v1;
 mod v2;
@@ -12,7 +13,7 @@ use std::collections::BTreeSet;
 use self::icon::Files;
 use self::manifest::Manifest;
 use super::{Marker, Otherwise, Row};
-use crate::archive::zip::{MAGIC, Zip};
+use crate::archive::zip::Zip;
 use crate::parse::resources::{Element, Table};
 use crate::source::Source;
 use crate::subject::Subject;
@@ -50,7 +51,14 @@ pub(super) fn describe_zip(
     let report = &mut inspection.report;
     report.set_archs(processors(zip.members().map(|member| member.name), b"lib/"));
     let resources = match zip.find(b"resources.arsc") {
-        Some(member) => zip.read(&member.deflated_unless_stored(), budget.limits().member_bytes)?,
+        Some(member) => match zip.read(&member.deflated_unless_stored(), budget.limits().member_bytes) {
+            Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
+            Err(refusal) => {
+                report.refuse(&refusal);
+                Vec::new()
+            }
+            Ok(resources) => resources,
+        },
         None => Vec::new(),
     };
     let table = match Table::from_binary(&resources, budget) {
@@ -65,18 +73,7 @@ pub(super) fn describe_zip(
     let manifest = Manifest::new(root, table)?;
     manifest.describe(report)?;
     manifest.warn(report)?;
-    check_start(source, report)?;
-    if zip
-        .faults()
-        .iter()
-        .any(|fault| matches!(fault, Refusal::DuplicateName { is_same: true, .. }))
-    {
-        report.error(
-            DUPLICATE.0,
-            "It has a member twice, so that no Android installs it.",
-            DUPLICATE.1,
-        );
-    }
+    packing::check(source, zip, &manifest, report)?;
     signature::describe(source, zip, &manifest, budget, report)?;
     let files = Files {
         zip,
@@ -88,42 +85,30 @@ pub(super) fn describe_zip(
     Ok(())
 }
 
-/// Adds who the package that `zip` is says that it is, and who signed it.
+/// Whether the package that `zip` is says that it is a split of another one.
+pub(super) fn is_split(zip: &Zip<'_>, budget: &Budget) -> Result<bool, Refusal> {
+    Ok(read_manifest(zip, budget)?.split().is_some())
+}
+
+fn read_manifest<'a>(zip: &Zip<'_>, budget: &Budget) -> Result<Manifest<'a>, Refusal> {
+    let Some(member) = zip.find(b"AndroidManifest.xml") else {
+        return Err(Refusal::malformed("package", "it has no manifest"));
+    };
+    let root = Element::from_binary(&zip.read(&member.deflated_unless_stored(), MANIFEST_BYTES)?, budget)?;
+    Manifest::new(root, Table::Empty)
+}
+
+/// Adds who the package that `zip` is says that it is, what it is for, and who signed it.
 pub(super) fn identify(
     source: &dyn Source,
     zip: &Zip<'_>,
     budget: &Budget,
     report: &mut Report,
 ) -> Result<(), Refusal> {
-    let Some(member) = zip.find(b"AndroidManifest.xml") else {
-        return Err(Refusal::malformed("package", "it has no manifest"));
-    };
-    let root = Element::from_binary(&zip.read(&member.deflated_unless_stored(), MANIFEST_BYTES)?, budget)?;
-    let manifest = Manifest::new(root, Table::Empty)?;
+    let manifest = read_manifest(zip, budget)?;
     manifest.describe(report)?;
     signature::describe(source, zip, &manifest, budget, report)
 }
-
-/// Whether the file starts with a member, as Android wants: before Android looked, a program that
-/// was put before the zip ran in its place, and the v1 signature held (CVE-2017-13156, Janus).
-fn check_start(source: &dyn Source, report: &mut Report) -> Result<(), Refusal> {
-    let start = source.bytes(0..4, 4)?;
-    if start == b"dex\n" {
-        let message = "A program stands before the zip, which old Androids run in place of the signed one (Janus).";
-        report.error(JANUS.0, message, JANUS.1);
-    } else if start != MAGIC[0] {
-        let message = "It does not start as a zip does, so that no Android installs it.";
-        report.error(LEADING_BYTES.0, message, LEADING_BYTES.1);
-    }
-    Ok(())
-}
-
-const JANUS: (&str, &str) = ("apk.janus", "Do not install it; take the package from your own build.");
-const DUPLICATE: (&str, &str) = ("apk.duplicate_member", "Pack every file once.");
-const LEADING_BYTES: (&str, &str) = (
-    "apk.leading_bytes",
-    "Publish the file that the build made, and put nothing before it.",
-);
 
 /// The folders of native libraries in `folder`, each once: Android's words for processors.
 pub(super) fn processors<'a>(names: impl Iterator<Item = &'a [u8]>, folder: &[u8]) -> BTreeSet<String> {

@@ -17,6 +17,7 @@ pub mod tag {
     pub const OCTET_STRING: u8 = 0x04;
     pub const OID: u8 = 0x06;
     pub const UTF8_STRING: u8 = 0x0C;
+    pub const TELETEX_STRING: u8 = 0x14;
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
     pub const UNIVERSAL_STRING: u8 = 0x1C;
@@ -119,10 +120,11 @@ impl<'a> Value<'a> {
                 .collect();
         }
         match std::str::from_utf8(self.contents) {
-            Ok(text) => text.to_owned(),
+            // By its standard it is something else, and all who write and read it have Latin-1.
+            Ok(text) if self.tag != tag::TELETEX_STRING => text.to_owned(),
             Err(_) if self.tag == tag::UTF8_STRING => String::from_utf8_lossy(self.contents).into_owned(),
-            // Whoever writes other letters into an older kind of string means Latin-1.
-            Err(_) => self.contents.iter().copied().map(char::from).collect(),
+            // So do those who write other letters into an older kind of string.
+            _ => self.contents.iter().copied().map(char::from).collect(),
         }
     }
 }

@@ -125,11 +125,12 @@ fn schemes(key: &str, expected: &Value, ours: Option<&Value>) -> Comparison {
 /// Whether the report says that it is signed, and has no signature less than the devices want.
 fn verifies(key: &str, expected: &Value, found: &Inspection) -> Comparison {
     let ours = found.report.facts.get("signed");
-    let lacks_v1 = found
-        .report
-        .findings
-        .iter()
-        .any(|finding| matches!(&*finding.code, "apk.no_v1_signature" | "apk.new_v1_signature"));
+    let lacks_v1 = found.report.findings.iter().any(|finding| {
+        matches!(
+            &*finding.code,
+            "apk.no_v1_signature" | "apk.new_v1_signature" | "apk.old_signature_broken"
+        )
+    });
     let holds = ours.is_some_and(|ours| ours == true) && (key == "apksigner_verifies_min_sdk_30" || !lacks_v1);
     verdict(*expected == holds, expected, ours)
 }

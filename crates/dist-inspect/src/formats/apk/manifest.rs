@@ -21,6 +21,7 @@ mod attribute {
     pub(super) const VERSION_CODE_MAJOR: u32 = 0x0101_0576;
     pub(super) const ROUND_ICON: u32 = 0x0101_052C;
     pub(super) const SPLIT_REQUIRED: u32 = 0x0101_0591;
+    pub(super) const EXTRACT_LIBRARIES: u32 = 0x0101_04EA;
 }
 
 const MAIN: &str = "android.intent.action.MAIN";
@@ -143,6 +144,15 @@ impl<'a> Manifest<'a> {
         Ok(matches!(value, Some(Value::Boolean(true) | Value::Integer(1..))))
     }
 
+    /// Whether it says that libraries stay in the package, and are used from there.
+    pub(super) fn keeps_libraries(&self) -> Result<bool, Refusal> {
+        let value = self
+            .application()
+            .and_then(|application| application.get(attribute::EXTRACT_LIBRARIES));
+        let value = value.map_or(Ok(None), |value| self.table.resolve(value, MEDIUM_DENSITY))?;
+        Ok(matches!(value, Some(Value::Boolean(false) | Value::Integer(0))))
+    }
+
     /// The version code, of which the upper half is a field of its own.
     fn build(&self) -> Result<Option<String>, Refusal> {
         let code = self.root.get(attribute::VERSION_CODE);
@@ -226,7 +236,8 @@ impl<'a> Manifest<'a> {
                 self.flag(Some(&self.root), attribute::SPLIT_REQUIRED)? && is_base,
                 SPLIT_REQUIRED,
             ),
-            (target < OLDEST_TARGET && is_base, OLD_TARGET),
+            (target < OLDEST_TARGET_14 && is_base, OLD_TARGET),
+            (target == OLDEST_TARGET_14 && is_base, OLD_TARGET_15),
         ];
         for (severity, code, message, help) in found.into_iter().filter_map(|(is_so, row)| is_so.then_some(row)) {
             report.findings.push(Finding {
@@ -242,8 +253,8 @@ impl<'a> Manifest<'a> {
 
 /// How many names a list may have; each is held against those before it.
 const NAMES: usize = 1000;
-/// Android 14 refuses apps that are made for an older one.
-const OLDEST_TARGET: u32 = 23;
+/// Android 14 refuses apps that are made for an older one, and Android 15 also those for this one.
+const OLDEST_TARGET_14: u32 = 23;
 
 type Row = (Severity, &'static str, &'static str, &'static str);
 const NO_PACKAGE: Row = (
@@ -280,5 +291,11 @@ const OLD_TARGET: Row = (
     Severity::Info,
     "apk.old_target",
     "It is made for Android 5.1 or older: Android 14 and newer refuse to install it.",
-    "Raise targetSdkVersion to 23 or more.",
+    "Raise targetSdkVersion to 24 or more.",
+);
+const OLD_TARGET_15: Row = (
+    Severity::Info,
+    "apk.old_target",
+    "It is made for Android 6: Android 15 and newer refuse to install it.",
+    "Raise targetSdkVersion to 24 or more.",
 );

@@ -20,6 +20,8 @@ const ANDROID_7: u32 = 24;
 const ANDROID_9: u32 = 28;
 /// The first Android that looks at v3.1.
 const ANDROID_13: u32 = 33;
+/// The Androids that look at signatures in another way than those before.
+const TURNS: [u32; 3] = [v1::STRONGEST, ANDROID_7, ANDROID_9];
 /// From this target on Android 11 and newer want more than v1.
 const TARGET_11: u32 = 30;
 
@@ -71,8 +73,15 @@ pub(super) fn describe(
     report: &mut Report,
 ) -> Result<(), Refusal> {
     let (min_sdk, target_sdk) = (manifest.min_sdk()?, manifest.target_sdk()?);
-    let signatures = match Signatures::verify(source, zip, min_sdk, budget) {
-        Ok(signatures) => signatures,
+    let (signatures, since) = match Signatures::verify_newest(source, zip, min_sdk, budget) {
+        Ok((signatures, None)) => (signatures, min_sdk),
+        Ok((signatures, Some((since, why)))) => {
+            let message = format!(
+                "Its signature does not hold before SDK {since}: older Androids refuse to install it, which it is for by minSdkVersion {min_sdk}; {why}."
+            );
+            report.warning(OLD_BROKEN.0, message, OLD_BROKEN.1);
+            (signatures, since)
+        }
         Err(Fault::Stop(refusal)) => return Err(refusal),
         Err(Fault::Broken(why)) => {
             report.set_flag("signed", Some(false));
@@ -86,11 +95,34 @@ pub(super) fn describe(
         }
     };
     signatures.tell(report);
-    signatures.warn(min_sdk, target_sdk, report);
+    signatures.warn(since, target_sdk, report);
     Ok(())
 }
 
 impl Signatures {
+    /// What the signatures come to for all Androids that a package is for; where they do not hold for
+    /// all, for those from which on they do, and why they do not for the older ones.
+    fn verify_newest(
+        source: &dyn Source,
+        zip: &Zip<'_>,
+        min_sdk: u32,
+        budget: &Budget,
+    ) -> Result<(Self, Option<(u32, String)>), Fault> {
+        let why = match Self::verify(source, zip, min_sdk, budget) {
+            Ok(signatures) => return Ok((signatures, None)),
+            Err(Fault::Broken(why)) => why,
+            Err(stop) => return Err(stop),
+        };
+        for since in TURNS.into_iter().filter(|since| *since > min_sdk) {
+            match Self::verify(source, zip, since, budget) {
+                Ok(signatures) => return Ok((signatures, Some((since, why)))),
+                Err(Fault::Broken(_)) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        Err(Fault::Broken(why))
+    }
+
     fn verify(source: &dyn Source, zip: &Zip<'_>, min_sdk: u32, budget: &Budget) -> Result<Self, Fault> {
         let mut found = Self::default();
         if let Some(block) = SigningBlock::find(source, zip.directory().end)? {
@@ -176,18 +208,24 @@ impl Signatures {
         Ok(())
     }
 
-    /// The certificates of the newest scheme.
+    /// The certificates of the newest scheme; v3.1 and v3 are one scheme for different devices.
     fn certificates(&self) -> Vec<&Vec<u8>> {
-        let newest = self.v31.as_ref().or(self.v3.as_ref()).or(self.v2.as_ref());
-        match newest {
-            Some(signers) => {
-                // Of several for different devices, the newest devices' comes first.
-                let mut signers: Vec<&Signer> = signers.iter().collect();
-                signers.sort_by_key(|signer| std::cmp::Reverse(signer.sdks.0));
-                signers.into_iter().map(|signer| &signer.certificate).collect()
-            }
-            None => self.v1.iter().flat_map(|jar| &jar.certificates).collect(),
+        let mut signers: Vec<&Signer> = self.v31.iter().chain(&self.v3).flatten().collect();
+        if signers.is_empty() {
+            signers.extend(self.v2.iter().flatten());
         }
+        if signers.is_empty() {
+            return self.v1.iter().flat_map(|jar| &jar.certificates).collect();
+        }
+        // Of several for different devices, the newest devices' comes first.
+        signers.sort_by_key(|signer| std::cmp::Reverse(signer.sdks.0));
+        let mut certificates: Vec<&Vec<u8>> = Vec::new();
+        for signer in signers {
+            if !certificates.contains(&&signer.certificate) {
+                certificates.push(&signer.certificate);
+            }
+        }
+        certificates
     }
 
     fn tell(&self, report: &mut Report) {
@@ -225,11 +263,15 @@ impl Signatures {
         }
         if let Some(known) = self.v1.as_ref().map(|jar| jar.min_sdk).filter(|known| *known > min_sdk) {
             let message = format!(
-                "Its v1 signature is of an algorithm that is known from SDK {known} on: older Androids refuse to install it, which it is for by minSdkVersion {min_sdk}."
+                "Its v1 signature is of a kind that is known from SDK {known} on: older Androids refuse to install it, which it is for by minSdkVersion {min_sdk}."
             );
             report.warning(NEW_V1.0, message, NEW_V1.1);
         }
-        if !is_new && target_sdk >= TARGET_11 {
+        if !is_new && min_sdk.min(target_sdk) >= TARGET_11 {
+            let message =
+                format!("It has no signature but v1, so that no Android installs it: its target is {target_sdk}.");
+            report.error(ONLY_V1.0, message, ONLY_V1.1);
+        } else if !is_new && target_sdk >= TARGET_11 {
             let message = format!(
                 "It has no signature but v1: Android 11 and newer refuse to install it, since its target is {target_sdk}."
             );
@@ -265,6 +307,10 @@ const UNSIGNED: (&str, &str) = ("apk.unsigned", "Sign it with apksigner.");
 const NO_V1: (&str, &str) = (
     "apk.no_v1_signature",
     "Sign it with v1, too, or raise minSdkVersion to 24.",
+);
+const OLD_BROKEN: (&str, &str) = (
+    "apk.old_signature_broken",
+    "Sign it as the last step of the build with apksigner, which signs for all Androids that it is for.",
 );
 const NEW_V1: (&str, &str) = (
     "apk.new_v1_signature",

@@ -23,7 +23,9 @@ const FILE_BYTES: u64 = 32 << 20;
 /// How many may sign, as Android has it.
 const SIGNERS: usize = 10;
 /// From this Android on the strongest hash counts; those before take SHA-1.
-const STRONGEST: u32 = 18;
+pub(super) const STRONGEST: u32 = 18;
+/// Androids before this one misread what is signed along with a file, as today's jarsigner has it.
+const ATTRIBUTES: u32 = 19;
 /// From this Android on any signer of a file may be the right one; those before take the first.
 const ANY_SIGNER: u32 = 24;
 
@@ -83,11 +85,18 @@ pub(in crate::formats) fn verify(zip: &Zip<'_>, min_sdk: u32, found: &[u32]) -> 
     if signed.is_empty() {
         return Ok(None);
     }
-    is_weak |= verify_entries(zip, &manifest, &signed, min_sdk)?;
-    let certificates = signed.into_iter().map(|signed| signed.certificate).collect();
+    let entries = verify_entries(zip, &manifest, &signed, min_sdk)?;
+    if !entries.has_sha1 {
+        since = since.max(STRONGEST);
+    }
+    // Who signed none of the entries is no signer of the package.
+    let signers = signed
+        .into_iter()
+        .zip(entries.signers)
+        .filter(|(_, is_signer)| *is_signer);
     Ok(Some(Jar {
-        certificates,
-        is_weak,
+        certificates: signers.map(|(signed, _)| signed.certificate).collect(),
+        is_weak: is_weak || entries.is_weak,
         min_sdk: since,
     }))
 }
@@ -166,6 +175,7 @@ fn verify_signer(signer: &Signer<'_>, file: &[u8]) -> Option<(Vec<u8>, Hash, u32
         PublicKey::Rsa(..) | PublicKey::Ec(..) => 18,
         PublicKey::Dsa(..) => 21,
     };
+    let min_sdk = min_sdk.max(if attributes.is_some() { ATTRIBUTES } else { 0 });
     holds.then(|| (certificate.raw.to_vec(), hash.min(signing_hash), min_sdk))
 }
 
@@ -227,11 +237,20 @@ fn verify_file(file: &[u8], manifest: &Manifest, min_sdk: u32, found: &[u32]) ->
     Ok(entries)
 }
 
-/// Whether every entry that has to be is signed by the same signers, and is what they signed;
-/// answers whether something hangs on SHA-1.
-fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk: u32) -> Result<bool, Fault> {
+/// What the entries hang on.
+struct Entries {
+    /// Which of those who signed something signed the entries.
+    signers: Vec<bool>,
+    /// Whether an entry hangs on SHA-1 alone.
+    is_weak: bool,
+    /// Whether each has a SHA-1, which old Androids ask for.
+    has_sha1: bool,
+}
+
+/// Whether every entry that has to be is signed by the same signers, and is what they signed.
+fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk: u32) -> Result<Entries, Fault> {
     let mut first: Option<Vec<bool>> = None;
-    let mut is_weak = false;
+    let (mut is_weak, mut has_sha1) = (false, true);
     let mut buffer = vec![0; PIECE];
     for member in zip.members().filter(|member| needs_digest(member.name)) {
         let name = String::from_utf8_lossy(member.name);
@@ -249,6 +268,7 @@ fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk
             )));
         }
         is_weak |= digests.iter().all(|digest| digest.hash < Hash::Sha224);
+        has_sha1 &= digests.iter().any(|digest| digest.hash == Hash::Sha1);
         if !is_intact(zip, &member, &digests, &mut buffer)? {
             return Err(Fault::broken(format!(
                 "{} was changed after it was signed",
@@ -256,10 +276,12 @@ fn verify_entries(zip: &Zip<'_>, manifest: &Manifest, signed: &[Signed], min_sdk
             )));
         }
     }
-    if first.is_none() {
-        return Err(Fault::broken("no entry is signed"));
-    }
-    Ok(is_weak)
+    let signers = first.ok_or_else(|| Fault::broken("no entry is signed"))?;
+    Ok(Entries {
+        signers,
+        is_weak,
+        has_sha1,
+    })
 }
 
 /// Whether a member has these hashes; `buffer` is what it is read into.
@@ -279,19 +301,10 @@ fn is_intact(zip: &Zip<'_>, member: &Member<'_>, digests: &[Digest], buffer: &mu
     Ok(hashers.into_iter().zip(digests).all(same))
 }
 
-/// Whether Android asks for the hash of an entry of this name: the files of signatures need none.
+/// Whether Android asks for the hash of an entry of this name: not for folders, nor for anything in
+/// the folder of the signatures, where some tools leave notes after they signed.
 fn needs_digest(name: &[u8]) -> bool {
-    let Some(file) = name.strip_prefix(b"META-INF/") else {
-        return !name.ends_with(b"/");
-    };
-    if name.ends_with(b"/") || file.contains(&b'/') {
-        return !name.ends_with(b"/");
-    }
-    let file = file.to_ascii_lowercase();
-    let is_signature = [&b".sf"[..], b".rsa", b".dsa", b".ec"]
-        .iter()
-        .any(|ending| file.ends_with(ending));
-    !(is_signature || file == b"manifest.mf" || file.starts_with(b"sig-"))
+    !name.starts_with(b"META-INF/") && !name.ends_with(b"/")
 }
 
 /// A hash that something has to have.

@@ -172,7 +172,36 @@ fn utf8(bytes: &[u8]) -> Result<String, Refusal> {
     if bytes.get(at + len) != Some(&0) {
         return Err(endless());
     }
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(with_whole_characters(text))
+}
+
+/// The text of bytes that are UTF-8 but for characters beyond U+FFFF, as emoji are: of those aapt2
+/// writes the two surrogates of UTF-16, in three bytes each, as Java's modified UTF-8 has them.
+fn with_whole_characters(bytes: &[u8]) -> String {
+    let mut whole = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        if let [
+            0xED,
+            a @ 0xA0..=0xAF,
+            b @ 0x80..=0xBF,
+            0xED,
+            c @ 0xB0..=0xBF,
+            d @ 0x80..=0xBF,
+            after @ ..,
+        ] = rest
+        {
+            let bits = |byte: u8, mask: u8, place: u32| u32::from(byte & mask) << place;
+            let code = 0x1_0000 + (bits(*a, 0x0F, 16) | bits(*b, 0x3F, 10) | bits(*c, 0x0F, 6) | bits(*d, 0x3F, 0));
+            let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+            whole.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = after;
+        } else {
+            whole.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8_lossy(&whole).into_owned()
 }
 
 fn utf16(bytes: &[u8]) -> Result<String, Refusal> {
@@ -189,4 +218,17 @@ fn utf16(bytes: &[u8]) -> Result<String, Refusal> {
     let units = text.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     let replaced = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER));
     Ok(replaced.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_in_two_surrogates_are_whole() {
+        let text = |bytes: &[u8]| utf8(&[&[0, u8::try_from(bytes.len()).unwrap()], bytes, &[0]].concat()).unwrap();
+        assert_eq!(text(b"Go \xED\xA0\xBD\xED\xBA\x80!"), "Go \u{1F680}!");
+        assert_eq!(text("Go \u{1F680} \u{D7FF}!".as_bytes()), "Go \u{1F680} \u{D7FF}!");
+        assert_eq!(text(b"\xED\xA0\xBD!").chars().last(), Some('!'));
+    }
 }
