@@ -5,7 +5,7 @@ use std::io::Read;
 
 use dist_model::Platform;
 
-use crate::parse::elf::Elf;
+use crate::parse::elf::{self, Elf};
 use crate::parse::macho;
 use crate::subject::Subject;
 use crate::{Inspection, Refusal, Report};
@@ -21,6 +21,8 @@ const PATH_BYTES: usize = 4096;
 pub(super) struct Programs {
     /// The processors, as the formats of the programs call them.
     pub(super) archs: BTreeSet<&'static str>,
+    /// What those run on that can be run by themselves.
+    platforms: BTreeSet<Option<Platform>>,
     /// Whether one of them is for several.
     pub(super) is_universal: bool,
     /// The paths of those that can be run by themselves, in their order.
@@ -32,30 +34,31 @@ impl Programs {
     pub(super) fn look(&mut self, path: &[u8], mode: u32, bytes: &mut dyn Read) -> Result<(), Refusal> {
         let mut head = Vec::new();
         bytes.take(HEAD_BYTES).read_to_end(&mut head)?;
-        let (archs, can_run) = program(&head);
-        if archs.is_empty() {
+        let Some(program) = Program::read(&head) else {
             return Ok(());
-        }
-        self.is_universal |= archs.len() > 1;
-        self.archs.extend(archs);
+        };
+        self.is_universal |= program.archs.len() > 1;
+        self.archs.extend(program.archs);
         let path = String::from_utf8_lossy(path);
         // Programs that stand anywhere in memory and libraries are of one type.
         let is_library = path.ends_with(".so") || path.contains(".so.");
         let has_permission = mode & 0o111 != 0 || has_extension(&path, "exe");
-        if can_run && has_permission && !is_library && self.paths.len() < PATHS && path.len() <= PATH_BYTES {
-            self.paths.push(path.into_owned());
+        if program.can_run && has_permission && !is_library {
+            self.platforms.insert(program.platform);
+            if self.paths.len() < PATHS && path.len() <= PATH_BYTES {
+                self.paths.push(path.into_owned());
+            }
         }
         Ok(())
     }
 
-    /// Says what they run on, and which is the main one of what is called `name`.
-    pub(super) fn tell(&self, report: &mut Report, name: &str) {
-        self.tell_archs(report);
-        report.set_text("main_binary", self.main(name));
-    }
-
-    /// Says what they run on.
-    pub(super) fn tell_archs(&self, report: &mut Report) {
+    /// Says what they run on: the platform only where it is the same for all.
+    pub(super) fn tell(&self, subject: &Subject<'_>, report: &mut Report) {
+        if let [Some(platform)] = self.platforms.iter().copied().collect::<Vec<_>>()[..]
+            && !is_for_another_system(&subject.name)
+        {
+            report.platform = Some(platform);
+        }
         report.set_archs(&self.archs);
         if self.archs.len() > 1 && !self.is_universal {
             // Programs for several processors side by side do not make one that runs on all.
@@ -83,24 +86,23 @@ impl Programs {
     }
 }
 
-/// Says of a bare program what it runs on. Of all platforms only Linux runs ELF files, and what is for
-/// a system that is none of ours says so itself or in its name.
+/// Says of a bare program what it runs on.
 #[allow(clippy::unnecessary_wraps, reason = "as those of the formats are")]
 pub(super) fn describe_bare(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Refusal> {
-    const EXECUTABLE: u16 = 2;
-    const SHARED: u16 = 3;
-    const OTHER_SYSTEMS: [&str; 5] = ["android", "bsd", "solaris", "illumos", "haiku"];
-    let Ok(elf) = Elf::read_header(&subject.head) else {
-        return Ok(());
-    };
-    let report = &mut inspection.report;
-    report.set_archs(elf.arch());
-    let may_be_linux = matches!(subject.head.get(7), Some(0 | 3)) && matches!(elf.kind, EXECUTABLE | SHARED);
-    let is_other = OTHER_SYSTEMS.iter().any(|system| subject.name.contains(system));
-    if may_be_linux && !is_other && elf.arch().is_some() {
-        report.platform = Some(Platform::Linux);
+    if subject.starts_with(elf::MAGIC)
+        && let Some(program) = Program::read(&subject.head)
+    {
+        let report = &mut inspection.report;
+        report.set_archs(&program.archs);
+        report.platform = program.platform.filter(|_| !is_for_another_system(&subject.name));
     }
     Ok(())
+}
+
+/// Whether a name in lower case says that what is in the file runs on a system that is none of ours.
+fn is_for_another_system(name: &str) -> bool {
+    const OTHERS: [&str; 5] = ["android", "bsd", "solaris", "illumos", "haiku"];
+    OTHERS.iter().any(|system| name.contains(system))
 }
 
 fn has_extension(path: &str, extension: &str) -> bool {
@@ -108,24 +110,44 @@ fn has_extension(path: &str, extension: &str) -> bool {
     found.is_some_and(|(_, found)| found.eq_ignore_ascii_case(extension))
 }
 
-/// The processors that a program is for, and whether it can be run, as far as its first bytes tell.
-fn program(head: &[u8]) -> (Vec<&'static str>, bool) {
-    const EXECUTABLE: u16 = 2;
-    const SHARED: u16 = 3;
-    if let Ok(elf) = Elf::read_header(head) {
-        return (
-            elf.arch().into_iter().collect(),
-            matches!(elf.kind, EXECUTABLE | SHARED),
-        );
+/// A program, as far as its first bytes tell.
+struct Program {
+    /// The processors that it is for; never empty.
+    archs: Vec<&'static str>,
+    /// Whether it can be run by itself.
+    can_run: bool,
+    /// What it runs on, if that is one of ours.
+    platform: Option<Platform>,
+}
+
+impl Program {
+    fn read(head: &[u8]) -> Option<Self> {
+        const EXECUTABLE: u16 = 2;
+        const SHARED: u16 = 3;
+        let (archs, can_run, platform) = if let Ok(elf) = Elf::read_header(head) {
+            let can_run = matches!(elf.kind, EXECUTABLE | SHARED);
+            let platform = (can_run && is_for_linux(head)).then_some(Platform::Linux);
+            (elf.arch().into_iter().collect(), can_run, platform)
+        } else if head.starts_with(b"MZ") {
+            (pe_arch(head).into_iter().collect(), true, Some(Platform::Windows))
+        } else {
+            let can_run = macho_kind(head).is_none_or(|kind| kind == u32::from(EXECUTABLE));
+            (macho::archs(head), can_run, Some(Platform::Macos))
+        };
+        (!archs.is_empty()).then_some(Self {
+            archs,
+            can_run,
+            platform,
+        })
     }
-    if head.starts_with(b"MZ") {
-        return (pe_arch(head).into_iter().collect(), true);
-    }
-    let kind = macho_kind(head);
-    (
-        macho::archs(head),
-        kind.is_none_or(|kind| kind == u32::from(EXECUTABLE)),
-    )
+}
+
+/// Whether an ELF file is for the one of our platforms that runs them. Other systems leave a mark in
+/// the header, in the path of what loads programs, or in a note.
+fn is_for_linux(head: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 4] = [b"/system/bin/linker", b"/libexec/ld", b"NetBSD\0", b"OpenBSD\0"];
+    let is_marked = |mark: &&[u8]| head.windows(mark.len()).any(|bytes| bytes == *mark);
+    matches!(head.get(7), Some(0 | 3)) && !OTHERS.iter().any(|mark| is_marked(mark))
 }
 
 /// The processor in the COFF header of a Windows program.

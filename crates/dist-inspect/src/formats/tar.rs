@@ -184,7 +184,7 @@ impl Contents {
     /// Tells what was found; only of a whole tar is it known what all is in.
     fn describe(&self, subject: &Subject<'_>, report: &mut Report, is_whole: bool) {
         let programs = &self.programs;
-        programs.tell_archs(report);
+        programs.tell(subject, report);
         if is_whole {
             let folder = self.folder.as_deref().filter(|_| !self.has_several_folders);
             let name = folder.unwrap_or(&subject.name);

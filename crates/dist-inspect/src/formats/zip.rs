@@ -58,7 +58,8 @@ fn tell_programs(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip<'
         faults.keep(looked)?;
     }
     let name = subject.name.split(['-', '_', '.']).next().unwrap_or_default();
-    programs.tell(&mut inspection.report, name);
+    programs.tell(subject, &mut inspection.report);
+    inspection.report.set_text("main_binary", programs.main(name));
     Ok(())
 }
 
