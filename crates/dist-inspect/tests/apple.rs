@@ -333,3 +333,28 @@ fn an_executable_is_found_as_the_disks_of_macs_find_it() {
         assert_eq!(codes(&report).is_empty(), is_found, "{named}");
     }
 }
+
+#[test]
+fn of_several_apps_the_one_that_tells_most_is_told() {
+    let plists = ["com.acme", "com.acme.remove"].map(|id| plist(&[("CFBundleIdentifier", id)], ""));
+    let [own, remove] = &plists;
+    let report = look(
+        "a.zip",
+        &zip(&[
+            ("Broken.app/Contents/MacOS/a", ""),
+            ("Uninstall Acme.app/Contents/Info.plist", remove.as_str()),
+            ("Uninstall Acme.app/Contents/MacOS/Uninstall Acme", ""),
+            ("Acme.app/Contents/Info.plist", own),
+            ("Acme.app/Contents/MacOS/Acme", ""),
+        ]),
+    );
+    assert_eq!((codes(&report), &report.facts["app_id"]), (vec![], &"com.acme".into()));
+}
+
+#[test]
+fn an_id_that_the_build_did_not_fill_in_is_a_warning() {
+    for id in ["$(PRODUCT_BUNDLE_IDENTIFIER)", "${PRODUCT_BUNDLE_IDENTIFIER}"] {
+        let info = plist(&[("CFBundleIdentifier", id)], "");
+        assert_eq!(codes(&mac_app(&info, b"#!/bin/sh", &[])), ["bundle.id_variable"]);
+    }
+}

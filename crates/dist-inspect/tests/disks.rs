@@ -82,6 +82,16 @@ fn the_volume_with_the_app_is_looked_at() {
 }
 
 #[test]
+fn an_image_with_its_tables_in_a_resource_fork_is_told_and_not_opened() {
+    let mut trailer = vec![0; 512];
+    trailer[..4].copy_from_slice(b"koly");
+    assert_eq!(codes(&look(&trailer)), ["file.malformed"]);
+    // The length of the fork.
+    trailer[55] = 100;
+    assert_eq!(codes(&look(&trailer)), ["dmg.old"]);
+}
+
+#[test]
 fn a_package_that_is_a_folder_is_a_package() {
     let mut disk = disk!("rock_ridge");
     for place in 0..disk.len() - 4 {

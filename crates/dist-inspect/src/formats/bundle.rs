@@ -222,6 +222,16 @@ pub(super) fn describe(
             "Set PRODUCT_BUNDLE_IDENTIFIER and build it again.",
         );
     }
+    if told.app_id.starts_with("$(") || told.app_id.starts_with("${") {
+        report.warning(
+            "bundle.id_variable",
+            format!(
+                "The app's CFBundleIdentifier is {}, which the build did not fill in.",
+                told.app_id
+            ),
+            "Have Xcode process the Info.plist, or write the id into it.",
+        );
+    }
     match bundle.executable(&info)? {
         Some(executable) => signed_code::describe(executable.as_ref(), bundle, &bytes, &told, subject, report)?,
         None => report.warning(

@@ -77,6 +77,14 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         );
         return Ok(());
     }
+    if trailer.is_old {
+        report.info(
+            "dmg.old",
+            "The image was made before Mac OS X 10.3, whose form is not read, so that its app was not looked at.",
+            "Convert it, as with hdiutil convert -format UDZO.",
+        );
+        return Ok(());
+    }
     let disk = Disk::open(subject.source, &trailer, subject.budget)?;
     check_crc(&trailer, subject, report)?;
     let tables: Vec<Range<u64>> = disk.partitions.iter().map(|(_, place)| place.clone()).collect();
