@@ -296,7 +296,7 @@ fn the_parts_of_a_mac_app_are_signed_each_by_itself() {
         let report = mac_app(&info(), executable, &[]);
         assert_eq!(report.facts["signed"], false);
         let findings = report.findings.iter();
-        findings.map(|finding| finding.message.to_string()).collect::<Vec<_>>()
+        findings.map(|finding| finding.message.clone()).collect::<Vec<_>>()
     };
     let (intel, arm) = (thin(INTEL, 1, &[], None), thin(ARM, 1, &[], None));
     assert_eq!(messages(&intel), ["The app is not signed; Gatekeeper refuses it."]);

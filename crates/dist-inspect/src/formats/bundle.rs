@@ -97,8 +97,9 @@ impl<'a> Bundle<'a> {
         self.files.read(&self.path_of(name), max)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.files.size(&self.path_of(name)).is_some()
+    /// How many bytes one of its files has; `None` where there is none.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
+        self.files.size(&self.path_of(name))
     }
 
     /// The paths in it, without its own.
@@ -212,7 +213,7 @@ pub(super) fn describe(
     };
     report.set_flag(
         "has_code_signature_dir",
-        Some(bundle.has("_CodeSignature/CodeResources")),
+        Some(bundle.size("_CodeSignature/CodeResources").is_some()),
     );
     report.set_flag("stapled_ticket", Some(told.has_ticket));
     if told.app_id.is_empty() {
@@ -299,9 +300,10 @@ fn tell_nested(bundle: &Bundle<'_>, subject: &Subject<'_>, report: &mut Report) 
         {
             frameworks.push(name.to_owned());
         }
-        let is_extension = path.ends_with(".appex");
+        let suffix = path.rsplit_once('.').map(|(_, suffix)| suffix);
+        let is_extension = suffix == Some("appex");
         let parent = path.rsplit('/').nth(1).unwrap_or_default();
-        let is_app = is_extension || path.ends_with(".app");
+        let is_app = is_extension || suffix == Some("app");
         let is_needed = !bundle.is_mac && is_app && INSTALLED.contains(&parent);
         if !is_extension && !is_needed {
             continue;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::bundle::{self, Bundle, Told};
 use super::ipa::NO_DEVICE;
+use super::seal;
 use crate::parse::cms::SignedData;
 use crate::parse::code_signature::{CodeSignature, flag, special};
 use crate::parse::macho::{self, Slice};
@@ -82,6 +83,9 @@ pub(super) fn describe(
         for (signature, slice) in signatures.iter().zip(signed) {
             check(signature, slice, [Some(info), resources.as_deref()], subject, report)?;
         }
+        if let (Some(signature), Some(resources)) = (signatures.first(), resources) {
+            check_seal(signature, bundle, &resources, subject, report)?;
+        }
         tell(&signatures, bundle.is_mac, told, subject, report)?;
     }
     if !unsigned.is_empty() {
@@ -158,6 +162,8 @@ fn check(
     let message = signature.message()?;
     let message = message.as_ref();
     let special = |slot, contents: Option<&[u8]>| contents.and_then(|contents| signature.is_special(slot, contents));
+    // Of what somebody signed, the list is not left out.
+    let resources = resources.or(message.map(|_| &[][..]));
     let is_code = match signature.is_code(&slice.section, CODE, subject.budget) {
         // Of what came packed, only the signature is held where it is large.
         Err(Refusal::Truncated) => None,
@@ -183,19 +189,43 @@ fn check(
         ),
         (
             special(special::RESOURCES, resources),
-            "the list of its resources was changed after it was signed",
+            "the list of its resources is missing, or was changed after it was signed",
         ),
     ];
-    let broken = checks.iter().find(|(is_same, _)| *is_same == Some(false));
-    let is_told = report.findings.iter().any(|finding| finding.code == "signature.broken");
-    if let Some((_, why)) = broken.filter(|_| !is_told) {
+    if let Some((_, why)) = checks.iter().find(|(is_same, _)| *is_same == Some(false)) {
+        tell_broken(why, report);
+    }
+    Ok(())
+}
+
+/// Compares the files of an app with the list that somebody signed. What is on a disk has more names
+/// than are read, as files with several have.
+fn check_seal(
+    signature: &CodeSignature,
+    bundle: &Bundle<'_>,
+    resources: &[u8],
+    subject: &Subject<'_>,
+    report: &mut Report,
+) -> Result<(), Refusal> {
+    let is_sealed = signature.is_special(special::RESOURCES, resources) == Some(true);
+    if !is_sealed || subject.zip().is_none() || signature.message()?.is_none() {
+        return Ok(());
+    }
+    if let Some(why) = seal::fault(bundle, resources, subject.budget)? {
+        tell_broken(&why, report);
+    }
+    Ok(())
+}
+
+/// One reason is enough.
+fn tell_broken(why: &str, report: &mut Report) {
+    if report.findings.iter().all(|finding| finding.code != "signature.broken") {
         report.error(
             "signature.broken",
             format!("The app's signature does not hold, so that no device installs it: {why}."),
             SIGN_AGAIN,
         );
     }
-    Ok(())
 }
 
 /// The facts of the signatures of all processors, of which the first stands for all, and what they

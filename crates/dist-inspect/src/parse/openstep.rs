@@ -1,4 +1,4 @@
-//! Property lists as OpenStep wrote them: braces, parentheses, and texts that need no quotes. Apple's
+//! Property lists as `OpenStep` wrote them: braces, parentheses, and texts that need no quotes. Apple's
 //! systems still read them, and old or hand-made apps have them.
 //! Source: Apple's `CFOldStylePList.c`.
 
@@ -31,7 +31,7 @@ struct Reader<'t> {
     made: u32,
 }
 
-impl<'t> Reader<'t> {
+impl Reader<'_> {
     fn value(&mut self, depth: u32) -> Result<Plist, Refusal> {
         self.budget.nest(depth)?;
         self.count()?;

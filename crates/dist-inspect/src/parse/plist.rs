@@ -1,4 +1,4 @@
-//! Property lists, as XML, binary, or in the form of OpenStep.
+//! Property lists, as XML, binary, or in the form of `OpenStep`.
 //!
 //! The binary form is described in Apple's `CFBinaryPList.c`: objects refer to others by number, so
 //! that a few bytes can claim a tree without end. Values are counted as they are made, and objects
