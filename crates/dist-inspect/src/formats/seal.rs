@@ -49,10 +49,16 @@ pub(super) fn fault(bundle: &Bundle<'_>, list: &[u8], budget: &Budget) -> Result
     Ok(None)
 }
 
-/// What cannot be read or is too long is told elsewhere, if at all.
+/// What is in a form that is not read, or too long, is not looked at. What is damaged is no app's file.
 fn unlooked(refusal: Refusal) -> Result<Option<String>, Refusal> {
     match refusal {
-        stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. }) => Err(stop),
+        stop @ (Refusal::Io(_)
+        | Refusal::Time { .. }
+        | Refusal::Bytes { .. }
+        | Refusal::CrcMismatch(_)
+        | Refusal::SizeMismatch(_)
+        | Refusal::Damaged(_)
+        | Refusal::Truncated) => Err(stop),
         _ => Ok(None),
     }
 }
@@ -96,7 +102,10 @@ mod tests {
         }
 
         fn read(&self, path: &[u8], _max: u64) -> Result<Option<Vec<u8>>, Refusal> {
-            Ok(self.get(path).cloned())
+            match self.get(path) {
+                Some(bytes) if bytes == b"damaged" => Err(Refusal::CrcMismatch(String::new())),
+                found => Ok(found.cloned()),
+            }
         }
 
         fn executable(&self, _path: &[u8]) -> Result<Option<Box<dyn Source + '_>>, Refusal> {
@@ -104,11 +113,11 @@ mod tests {
         }
     }
 
-    fn look(files: &[(&str, &str)], list: &str) -> Option<String> {
+    fn look(files: &[(&str, &str)], list: &str) -> Result<Option<String>, Refusal> {
         let file = |(name, text): &(&str, &str)| (format!("A.app/{name}").into_bytes(), text.as_bytes().to_vec());
         let files: BTreeMap<_, _> = files.iter().map(file).collect();
         let budget = Budget::new(&Limits::default());
-        fault(&Bundle::flat(&files, b"A.app"), list.as_bytes(), &budget).unwrap()
+        fault(&Bundle::flat(&files, b"A.app"), list.as_bytes(), &budget)
     }
 
     #[test]
@@ -123,14 +132,19 @@ mod tests {
         );
         let new = format!("<plist><dict><key>files</key><dict/><key>files2</key><dict>{seals}</dict></dict></plist>");
         let old = format!("<plist><dict><key>files</key><dict><key>one</key>{sha1}</dict></dict></plist>");
+        let told = |files: &[(&str, &str)], list: &str| look(files, list).unwrap();
         let sound = [("one", "one"), ("two", "two")];
-        assert_eq!(look(&sound, &new), None);
-        assert_eq!(look(&sound, &old), None);
-        assert_eq!(look(&sound[..1], &new).as_deref(), Some("its two is missing"));
+        assert_eq!(told(&sound, &new), None);
+        assert_eq!(told(&sound, &old), None);
+        assert_eq!(told(&sound[..1], &new).as_deref(), Some("its two is missing"));
         let changed = [("one", "other"), ("two", "two")];
         let expected = Some("its one was changed after it was signed");
-        assert_eq!(look(&changed, &new).as_deref(), expected);
-        assert_eq!(look(&changed, &old).as_deref(), expected);
-        assert_eq!(look(&changed, "nothing"), None);
+        assert_eq!(told(&changed, &new).as_deref(), expected);
+        assert_eq!(told(&changed, &old).as_deref(), expected);
+        assert_eq!(told(&changed, "nothing"), None);
+        assert!(matches!(
+            look(&[("one", "damaged")], &old),
+            Err(Refusal::CrcMismatch(_))
+        ));
     }
 }

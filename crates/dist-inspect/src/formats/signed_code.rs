@@ -83,10 +83,10 @@ pub(super) fn describe(
         for (signature, slice) in signatures.iter().zip(signed) {
             check(signature, slice, [Some(info), resources.as_deref()], subject, report)?;
         }
+        tell(&signatures, bundle.is_mac, told, subject, report)?;
         if let (Some(signature), Some(resources)) = (signatures.first(), resources) {
             check_seal(signature, bundle, &resources, subject, report)?;
         }
-        tell(&signatures, bundle.is_mac, told, subject, report)?;
     }
     if !unsigned.is_empty() {
         report.set_flag("signed", Some(false));
