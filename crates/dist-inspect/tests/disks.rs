@@ -48,6 +48,60 @@ fn a_disk_of_any_kind_tells_the_app_on_it() {
     }
 }
 
+/// An empty volume of FAT, as from which computers start.
+fn empty_volume() -> Vec<u8> {
+    let mut bytes = vec![0; 64 * 512];
+    bytes[..11].copy_from_slice(b"\xEB\x3C\x90MSDOS5.0");
+    // Sectors of 512 bytes, one a cluster, one reserved; two tables of one; 16 files at the root.
+    bytes[11..24].copy_from_slice(&[0, 2, 1, 1, 0, 2, 16, 0, 64, 0, 0xF8, 1, 0]);
+    bytes[54..62].copy_from_slice(b"FAT12   ");
+    bytes[510..512].copy_from_slice(&[0x55, 0xAA]);
+    bytes
+}
+
+#[test]
+fn the_volume_with_the_app_is_looked_at() {
+    let volumes = [empty_volume(), disk!("joliet"), empty_volume()];
+    let mut disk = vec![0; 34 * 512];
+    disk[512..520].copy_from_slice(b"EFI PART");
+    disk[584] = 2;
+    (disk[592], disk[596]) = (3, 128);
+    for (place, volume) in volumes.iter().enumerate() {
+        let entry = 1024 + place * 128;
+        disk[entry] = 1;
+        let start = disk.len() as u64 / 512;
+        disk[entry + 32..entry + 40].copy_from_slice(&start.to_le_bytes());
+        disk.extend(volume);
+        disk.resize(disk.len().next_multiple_of(512), 0);
+        let last = disk.len() as u64 / 512 - 1;
+        disk[entry + 40..entry + 48].copy_from_slice(&last.to_le_bytes());
+    }
+    let report = look(&disk);
+    assert_eq!(report.facts["file_system"], "ISO 9660", "{report:#?}");
+    assert_eq!(report.facts["app_id"], "com.acme.disk");
+}
+
+#[test]
+fn an_image_with_its_tables_in_a_resource_fork_is_told_and_not_opened() {
+    let mut trailer = vec![0; 512];
+    trailer[..4].copy_from_slice(b"koly");
+    assert_eq!(codes(&look(&trailer)), ["file.malformed"]);
+    // The length of the fork.
+    trailer[55] = 100;
+    assert_eq!(codes(&look(&trailer)), ["dmg.old"]);
+}
+
+#[test]
+fn a_package_that_is_a_folder_is_a_package() {
+    let mut disk = disk!("rock_ridge");
+    for place in 0..disk.len() - 4 {
+        if disk[place..].starts_with(b".app") {
+            disk[place..place + 4].copy_from_slice(b".pkg");
+        }
+    }
+    assert_eq!(codes(&look(&disk)), ["dmg.package"]);
+}
+
 #[test]
 fn a_disk_that_is_cut_is_refused_by_its_map() {
     let gpt = disk!("gpt");

@@ -28,6 +28,14 @@ const CATALOGUE: u64 = 32 << 20;
 /// How many bundles in an app are looked into, and how long their lists may be, in bytes.
 const NESTED: usize = 200;
 const NESTED_PLIST: u64 = 1 << 20;
+/// The folders of whose bundles a device installs each along with the app.
+const INSTALLED: [&str; 5] = [
+    "PlugIns",
+    "Extensions",
+    "Watch",
+    "AppClips",
+    "com.apple.WatchPlaceholder",
+];
 /// How many names an app's icon may have.
 const ICON_NAMES: usize = 50;
 
@@ -89,8 +97,9 @@ impl<'a> Bundle<'a> {
         self.files.read(&self.path_of(name), max)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.files.size(&self.path_of(name)).is_some()
+    /// How many bytes one of its files has; `None` where there is none.
+    pub(super) fn size(&self, name: &str) -> Option<u64> {
+        self.files.size(&self.path_of(name))
     }
 
     /// The paths in it, without its own.
@@ -125,8 +134,44 @@ impl<'a> Bundle<'a> {
         let folder = self.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let stem = String::from_utf8_lossy(folder.strip_suffix(b".app").unwrap_or(folder));
         let name = info.text("CFBundleExecutable").unwrap_or(&stem);
-        let place = if self.is_mac { "MacOS/" } else { "" };
-        self.files.executable(&self.path_of(&format!("{place}{name}")))
+        let path = if self.is_mac {
+            self.mac_executable(name)
+        } else {
+            self.path_of(name)
+        };
+        self.files.executable(&path)
+    }
+
+    /// Where the executable of this name is, as Apple's disks find it: case does not matter, nor in
+    /// which of two ways letters with accents are written, so that those lead to the only file there.
+    fn mac_executable(&self, name: &str) -> Vec<u8> {
+        let path = self.path_of(&format!("MacOS/{name}"));
+        if self.files.size(&path).is_some() {
+            return path;
+        }
+        let folder = self.path_of("MacOS/");
+        let mut others = self
+            .files
+            .paths()
+            .filter(|other| other.starts_with(&folder) && !other.ends_with(b"/"));
+        let other = if name.is_ascii() {
+            others.find(|other| other.eq_ignore_ascii_case(&path))
+        } else {
+            let only = others.next();
+            only.filter(|_| others.next().is_none())
+        };
+        other.map_or_else(|| path.clone(), <[u8]>::to_vec)
+    }
+
+    /// Whether a notarization ticket is stapled to it. Old tools put a link to the list of resources at
+    /// the same place.
+    fn has_ticket(&self) -> Result<bool, Refusal> {
+        if !self.is_mac {
+            return Ok(false);
+        }
+        let ticket = self.read("CodeResources", RESOURCES)?.unwrap_or_default();
+        let is_list = [&b"_CodeSignature/"[..], b"<?xml", b"bplist"];
+        Ok(!ticket.is_empty() && !is_list.iter().any(|start| ticket.starts_with(start)))
     }
 }
 
@@ -164,11 +209,11 @@ pub(super) fn describe(
     let told = Told {
         app_id: info.text("CFBundleIdentifier").unwrap_or_default().to_owned(),
         profile: read_profile(bundle, subject, report)?,
-        has_ticket: is_stapled || bundle.has("CodeResources"),
+        has_ticket: is_stapled || bundle.has_ticket()?,
     };
     report.set_flag(
         "has_code_signature_dir",
-        Some(bundle.has("_CodeSignature/CodeResources")),
+        Some(bundle.size("_CodeSignature/CodeResources").is_some()),
     );
     report.set_flag("stapled_ticket", Some(told.has_ticket));
     if told.app_id.is_empty() {
@@ -176,6 +221,16 @@ pub(super) fn describe(
             "bundle.no_id",
             "The app has no CFBundleIdentifier, without which devices do not install it.",
             "Set PRODUCT_BUNDLE_IDENTIFIER and build it again.",
+        );
+    }
+    if told.app_id.starts_with("$(") || told.app_id.starts_with("${") {
+        report.warning(
+            "bundle.id_variable",
+            format!(
+                "The app's CFBundleIdentifier is {}, which the build did not fill in.",
+                told.app_id
+            ),
+            "Have Xcode process the Info.plist, or write the id into it.",
         );
     }
     match bundle.executable(&info)? {
@@ -194,6 +249,7 @@ fn tell_info(info: &Plist, bytes: &[u8], is_mac: bool, report: &mut Report) {
     let form = match Form::of(bytes) {
         Form::Binary => "binary",
         Form::Xml => "xml",
+        Form::OpenStep => "openstep",
     };
     report.set_text("info_plist_format", Some(form));
     let bundle_name = info.text("CFBundleName");
@@ -203,7 +259,9 @@ fn tell_info(info: &Plist, bytes: &[u8], is_mac: bool, report: &mut Report) {
     report.set_text("display_name", display_name);
     report.set_text("bundle_name", bundle_name);
     report.set_text("version", info.text("CFBundleShortVersionString"));
-    report.set_text("build", info.text("CFBundleVersion"));
+    let build = info.get("CFBundleVersion");
+    let number = || build.and_then(Plist::as_integer).map(|number| number.to_string());
+    report.set_text("build", info.text("CFBundleVersion").map(str::to_owned).or_else(number));
     let min_os = if is_mac {
         "LSMinimumSystemVersion"
     } else {
@@ -213,10 +271,12 @@ fn tell_info(info: &Plist, bytes: &[u8], is_mac: bool, report: &mut Report) {
     report.set_text("executable", info.text("CFBundleExecutable"));
     report.set_text("package_type", info.text("CFBundlePackageType"));
     report.set_list("supported_platforms", info.texts("CFBundleSupportedPlatforms"));
-    // Some tools write the numbers as texts.
-    let families = info.array("UIDeviceFamily").iter();
+    // Some tools write one without a list, and the numbers as texts.
+    let families = info.get("UIDeviceFamily");
+    let families = families.map(|family| family.as_array().unwrap_or(std::slice::from_ref(family)));
     let family = |value: &Plist| value.as_integer().or_else(|| value.as_text()?.parse().ok());
-    let families: Vec<Value> = families.filter_map(family).map(Value::from).collect();
+    let families = families.unwrap_or_default().iter().filter_map(family);
+    let families: Vec<Value> = families.map(Value::from).collect();
     if !families.is_empty() {
         report.facts.insert("device_family".to_owned(), families.into());
     }
@@ -242,18 +302,23 @@ fn tell_nested(bundle: &Bundle<'_>, subject: &Subject<'_>, report: &mut Report) 
         }
         let suffix = path.rsplit_once('.').map(|(_, suffix)| suffix);
         let is_extension = suffix == Some("appex");
-        if !is_extension && (bundle.is_mac || suffix != Some("app")) {
+        let parent = path.rsplit('/').nth(1).unwrap_or_default();
+        let is_app = is_extension || suffix == Some("app");
+        let is_needed = !bundle.is_mac && is_app && INSTALLED.contains(&parent);
+        if !is_extension && !is_needed {
             continue;
         }
         let info = bundle.read(&format!("{name}/{prefix}Info.plist"), NESTED_PLIST)?;
-        match info.map(|bytes| Plist::parse(&bytes, subject.budget)).transpose()? {
-            Some(info) if is_extension => plugins.extend(info.text("CFBundleIdentifier").map(str::to_owned)),
-            Some(_) => {}
-            None => report.error(
+        match info.map(|bytes| Plist::parse(&bytes, subject.budget)).transpose() {
+            Ok(Some(info)) if is_extension => plugins.extend(info.text("CFBundleIdentifier").map(str::to_owned)),
+            Ok(None) if is_needed => report.error(
                 "bundle.nested_no_info_plist",
                 format!("{path} in the app has no Info.plist, so that devices refuse the whole app."),
                 "Pack the app as the build made it.",
             ),
+            Err(refusal) if is_needed || !matches!(refusal, Refusal::Malformed { .. }) => return Err(refusal),
+            // A Mac starts the app without it, as devices do with what is none of their business.
+            _ => {}
         }
     }
     report.set_list("plugins", plugins);

@@ -77,6 +77,14 @@ fn describe(subject: &Subject<'_>, inspection: &mut Inspection) -> Result<(), Re
         );
         return Ok(());
     }
+    if trailer.is_old {
+        report.info(
+            "dmg.old",
+            "The image was made before Mac OS X 10.3, whose form is not read, so that its app was not looked at.",
+            "Convert it, as with hdiutil convert -format UDZO.",
+        );
+        return Ok(());
+    }
     let disk = Disk::open(subject.source, &trailer, subject.budget)?;
     check_crc(&trailer, subject, report)?;
     let tables: Vec<Range<u64>> = disk.partitions.iter().map(|(_, place)| place.clone()).collect();
@@ -137,24 +145,37 @@ fn open<'a>(disk: &'a dyn Source, known: &[Range<u64>], subject: &Subject<'a>) -
     first(disk, &places, subject.budget)
 }
 
-/// The first of these partitions with a file system that is known.
+/// The first of these partitions with an app on it, or else with a file system that is known: one from
+/// which computers start may come before the app's.
 fn first<'a>(disk: &'a dyn Source, places: &[Range<u64>], budget: &'a Budget) -> Result<Option<Volume<'a>>, Refusal> {
+    let mut found: Option<Volume<'a>> = None;
     for place in places {
         budget.step()?;
         let Ok(source) = Section::new(disk, place.clone()) else {
             continue;
         };
-        if let Some(system) = FileSystem::of(&source)? {
-            let files = system.files(&source, budget)?;
-            return Ok(Some(Volume {
-                source,
-                budget,
-                system,
-                files,
-            }));
+        let Some(system) = FileSystem::of(&source)? else {
+            continue;
+        };
+        let files = match system.files(&source, budget) {
+            Err(Refusal::Malformed { .. } | Refusal::Truncated | Refusal::Encrypted(_)) if found.is_some() => continue,
+            files => files?,
+        };
+        let volume = Volume {
+            source,
+            budget,
+            system,
+            files,
+        };
+        let has_app = mac_app::app(&volume).is_some();
+        if has_app || found.is_none() {
+            found = Some(volume);
+        }
+        if has_app {
+            break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn describe_volume(
@@ -184,7 +205,11 @@ fn describe_volume(
         );
         return Ok(());
     }
-    let is_package = |path: &&[u8]| path.ends_with(b".pkg") || path.ends_with(b".mpkg/");
+    // Old packages are folders.
+    let is_package = |path: &&[u8]| {
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        path.ends_with(b".pkg") || path.ends_with(b".mpkg")
+    };
     match volume.paths().find(is_package) {
         Some(package) => report.info(
             "dmg.package",

@@ -76,6 +76,9 @@ fn apps<'z>(zip: &'z Zip<'_>, is_nested: bool) -> Vec<&'z [u8]> {
     apps
 }
 
+/// The code for apps that are built for no device.
+pub(super) const NO_DEVICE: &str = "ipa.no_device";
+
 /// The kind of device, and whether there is one that takes it.
 fn judge_platform(report: &mut Report) {
     let list = |key: &str| {
@@ -100,9 +103,10 @@ fn judge_platform(report: &mut Report) {
     report.set_text("device", device);
     let is_device = |name: &str| !name.ends_with("Simulator") && name != "MacOSX";
     let mut names = platforms.iter().filter_map(Value::as_str);
-    if !platforms.is_empty() && !names.any(is_device) {
+    let is_told = report.findings.iter().any(|finding| finding.code == NO_DEVICE);
+    if !is_told && !platforms.is_empty() && !names.any(is_device) {
         report.error(
-            "ipa.no_device",
+            NO_DEVICE,
             "The app is built for the simulator or for macOS, so that no device installs it.",
             "Build it for a device, as with -sdk iphoneos.",
         );

@@ -56,12 +56,18 @@ pub(super) fn describe(
     }
 }
 
-/// The folder of the first of the least deep apps.
+/// The folder of the first of the least deep apps. Those that tell nothing come after all others, and
+/// those that remove one after their equals.
 pub(super) fn app(files: &dyn Files) -> Option<Vec<u8>> {
-    let apps = files.paths().filter_map(|path| Some(split(path)?.0));
-    let apps = apps.filter(|app| !app.starts_with(b"__MACOSX/"));
-    let depth = |app: &&[u8]| app.split(|byte| *byte == b'/').count();
-    apps.min_by_key(depth).map(<[u8]>::to_vec)
+    let apps = files.paths().filter_map(split);
+    let apps = apps.filter(|(app, _)| !app.starts_with(b"__MACOSX/"));
+    let rank = |(app, path): &(&[u8], &[u8])| {
+        let name = app.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let removes = name.to_ascii_lowercase().starts_with(b"uninstall");
+        let depth = app.split(|byte| *byte == b'/').count();
+        (*path != b"Info.plist", depth, removes)
+    };
+    apps.min_by_key(rank).map(|(app, _)| app.to_vec())
 }
 
 /// The outermost app that a path is in, and the path in its `Contents`.

@@ -24,6 +24,7 @@ mod profile;
 mod program_zip;
 mod programs;
 mod rpm;
+mod seal;
 mod signature;
 mod signed_code;
 mod snap;

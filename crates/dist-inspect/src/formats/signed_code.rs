@@ -4,6 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::bundle::{self, Bundle, Told};
+use super::ipa::NO_DEVICE;
+use super::seal;
 use crate::parse::cms::SignedData;
 use crate::parse::code_signature::{CodeSignature, flag, special};
 use crate::parse::macho::{self, Slice};
@@ -14,6 +16,10 @@ use crate::{Refusal, Report};
 
 /// Apple's mark in certificates for apps that are not from its store.
 const DEVELOPER_ID: &str = "1.2.840.113635.100.6.1.13";
+/// The same for those that come from it.
+const MAC_APP_STORE: &str = "1.2.840.113635.100.6.1.9";
+/// The platforms of code that no device runs: macOS, Catalyst, and the simulators.
+const NOT_DEVICES: [u32; 6] = [1, 6, 7, 8, 9, 12];
 
 /// How much code is held against its signature, in bytes: more takes too long.
 const CODE: u64 = 32 << 20;
@@ -47,10 +53,17 @@ pub(super) fn describe(
         slices => slices?,
     };
     report.set_archs(slices.iter().filter_map(|slice| slice.arch));
-    let mut signatures = Vec::new();
+    if !bundle.is_mac {
+        judge_device(&slices, report);
+    }
+    let (mut signed, mut unsigned, mut signatures) = (Vec::new(), Vec::new(), Vec::new());
     for slice in &slices {
         match read_signature(slice, subject) {
-            Ok(found) => signatures.extend(found),
+            Ok(Some(found)) => {
+                signed.push(slice);
+                signatures.push(found);
+            }
+            Ok(None) => unsigned.push(slice),
             Err(stop @ (Refusal::Io(_) | Refusal::Time { .. } | Refusal::Bytes { .. })) => return Err(stop),
             Err(refusal) => {
                 report.error(
@@ -62,22 +75,71 @@ pub(super) fn describe(
             }
         }
     }
-    if signatures.len() < slices.len() {
-        report.set_flag("signed", Some(false));
+    // Of a Mac's processors each looks at its own part.
+    if signatures.is_empty() || !(bundle.is_mac || unsigned.is_empty()) {
         set_team(None, None, told, report);
-        let refuses = if bundle.is_mac {
-            "Macs with Apple silicon refuse to start it"
-        } else {
-            "devices refuse it"
-        };
-        report.warning("signature.missing", format!("The app is not signed; {refuses}."), SIGN);
-        return Ok(());
+    } else {
+        let resources = bundle.read("_CodeSignature/CodeResources", bundle::RESOURCES)?;
+        for (signature, slice) in signatures.iter().zip(signed) {
+            check(signature, slice, [Some(info), resources.as_deref()], subject, report)?;
+        }
+        tell(&signatures, bundle.is_mac, told, subject, report)?;
+        if let (Some(signature), Some(resources)) = (signatures.first(), resources) {
+            check_seal(signature, bundle, &resources, subject, report)?;
+        }
     }
-    let resources = bundle.read("_CodeSignature/CodeResources", bundle::RESOURCES)?;
-    for (signature, slice) in signatures.iter().zip(&slices) {
-        check(signature, slice, [Some(info), resources.as_deref()], subject, report)?;
+    if !unsigned.is_empty() {
+        report.set_flag("signed", Some(false));
+        tell_unsigned(&unsigned, unsigned.len() < slices.len(), bundle.is_mac, report);
     }
-    tell(&signatures, bundle.is_mac, told, subject, report)
+    Ok(())
+}
+
+/// Says that the parts for some or all processors are not signed.
+fn tell_unsigned(unsigned: &[&Slice<'_>], is_part: bool, is_mac: bool, report: &mut Report) {
+    let archs: Vec<&str> = unsigned.iter().filter_map(|slice| slice.arch).collect();
+    // Only those of Apple's own make insist on it, and not for the code of others that they translate.
+    let is_needed = archs.iter().any(|arch| arch.starts_with("arm"));
+    let refuses = match (is_mac, is_needed) {
+        (false, _) => "devices refuse it",
+        (true, true) => "Macs with Apple silicon refuse to start it",
+        (true, false) => "Gatekeeper refuses it",
+    };
+    let part = if is_part {
+        format!(" for {}", archs.join(" and "))
+    } else {
+        String::new()
+    };
+    report.warning(
+        "signature.missing",
+        format!("The app is not signed{part}; {refuses}."),
+        SIGN,
+    );
+}
+
+/// What keeps devices from running the code, whoever signed it.
+fn judge_device(slices: &[Slice<'_>], report: &mut Report) {
+    let is_foreign = |slice: &Slice<'_>| {
+        let platform = slice.min_os().and_then(|(platform, _)| platform);
+        // Of old code for simulators only the processor tells.
+        matches!(slice.arch, Some("i386" | "x86_64")) || platform.is_some_and(|number| NOT_DEVICES.contains(&number))
+    };
+    if slices.iter().all(is_foreign) {
+        report.error(
+            NO_DEVICE,
+            "The app's executable is built for the simulator or for macOS, so that no device installs it.",
+            "Build it for a device, as with -sdk iphoneos.",
+        );
+    }
+    let is_encrypted = slices.iter().filter_map(Slice::is_encrypted).max();
+    report.set_flag("encrypted", is_encrypted);
+    if is_encrypted == Some(true) {
+        report.warning(
+            "ipa.store_encrypted",
+            "The App Store encrypted the code for whoever bought the app, so that no other device starts it.",
+            "Publish the IPA that Xcode exported.",
+        );
+    }
 }
 
 fn read_signature(slice: &Slice<'_>, subject: &Subject<'_>) -> Result<Option<CodeSignature>, Refusal> {
@@ -100,6 +162,8 @@ fn check(
     let message = signature.message()?;
     let message = message.as_ref();
     let special = |slot, contents: Option<&[u8]>| contents.and_then(|contents| signature.is_special(slot, contents));
+    // Of what somebody signed, the list is not left out.
+    let resources = resources.or(message.map(|_| &[][..]));
     let is_code = match signature.is_code(&slice.section, CODE, subject.budget) {
         // Of what came packed, only the signature is held where it is large.
         Err(Refusal::Truncated) => None,
@@ -125,19 +189,43 @@ fn check(
         ),
         (
             special(special::RESOURCES, resources),
-            "the list of its resources was changed after it was signed",
+            "the list of its resources is missing, or was changed after it was signed",
         ),
     ];
-    let broken = checks.iter().find(|(is_same, _)| *is_same == Some(false));
-    let is_told = report.findings.iter().any(|finding| finding.code == "signature.broken");
-    if let Some((_, why)) = broken.filter(|_| !is_told) {
+    if let Some((_, why)) = checks.iter().find(|(is_same, _)| *is_same == Some(false)) {
+        tell_broken(why, report);
+    }
+    Ok(())
+}
+
+/// Compares the files of an app with the list that somebody signed. What is on a disk has more names
+/// than are read, as files with several have.
+fn check_seal(
+    signature: &CodeSignature,
+    bundle: &Bundle<'_>,
+    resources: &[u8],
+    subject: &Subject<'_>,
+    report: &mut Report,
+) -> Result<(), Refusal> {
+    let is_sealed = signature.is_special(special::RESOURCES, resources) == Some(true);
+    if !is_sealed || subject.zip().is_none() || signature.message()?.is_none() {
+        return Ok(());
+    }
+    if let Some(why) = seal::fault(bundle, resources, subject.budget)? {
+        tell_broken(&why, report);
+    }
+    Ok(())
+}
+
+/// One reason is enough.
+fn tell_broken(why: &str, report: &mut Report) {
+    if report.findings.iter().all(|finding| finding.code != "signature.broken") {
         report.error(
             "signature.broken",
             format!("The app's signature does not hold, so that no device installs it: {why}."),
             SIGN_AGAIN,
         );
     }
-    Ok(())
 }
 
 /// The facts of the signatures of all processors, of which the first stands for all, and what they
@@ -197,12 +285,7 @@ fn tell(
 
 fn facts(signature: &CodeSignature) -> Map<String, Value> {
     let directory = signature.directory();
-    let flags = [
-        (flag::ADHOC, "adhoc"),
-        (flag::RUNTIME, "runtime"),
-        (flag::LINKER_SIGNED, "linker-signed"),
-    ];
-    let named = flags
+    let named = flag::NAMES
         .iter()
         .filter(|(flag, _)| directory.has(*flag))
         .map(|(_, name)| *name);
@@ -246,6 +329,9 @@ fn set_team(directory: Option<&str>, signer: Option<&Certificate<'_>>, told: &To
 
 /// What keeps a signed app from starting on a Mac.
 fn judge_mac(signer: &Certificate<'_>, is_hardened: bool, told: &Told, report: &mut Report) {
+    if signer.has_extension(MAC_APP_STORE) {
+        return;
+    }
     if !signer.has_extension(DEVELOPER_ID) {
         report.warning(
             "signature.no_developer_id",
@@ -316,5 +402,33 @@ fn judge_ios(signer: &Certificate<'_>, team: Option<&str>, told: &Told, now: i64
             ),
             "Sign the app with a profile for its id.",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    /// Made here, with the mark of Apple's store.
+    const FROM_THE_STORE: &str = "MIIBgDCCASegAwIBAgIUaaYsiJ5xrvC8lpzLqTXmNFjRTBMwCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBUzAgFw0yNjExMjEyMjQx \
+        NDlaGA8yMTI2MTAyODIyNDE0OVowDDEKMAgGA1UEAwwBUzBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBaS3X758bNlbptnCuU3 \
+        Xp+9Oz2l55n347sLjFvWCrDQi/m+dZ4LHntFu+8xQ1bJZTD+DWV+ymk+WN8kCu/aEdWjZTBjMB0GA1UdDgQWBBSJb88QL91NYAR0 \
+        klBgGmhv7/OTaTAfBgNVHSMEGDAWgBSJb88QL91NYAR0klBgGmhv7/OTaTAPBgNVHRMBAf8EBTADAQH/MBAGCiqGSIb3Y2QGAQkE \
+        AgUAMAoGCCqGSM49BAMCA0cAMEQCIB2bHrQKWOiFW9SAOgALBSWhfNh2DXPBBnTjWHy0pZ4BAiAt09DB2Rex+NT0wQIVM94n8rUe \
+        Az9t2rFYw8tkeN+suw==";
+
+    #[test]
+    fn an_app_from_the_store_lacks_no_developer_id() {
+        let der = STANDARD.decode(FROM_THE_STORE.replace(' ', "")).unwrap();
+        let told = Told {
+            app_id: "com.acme".to_owned(),
+            profile: None,
+            has_ticket: false,
+        };
+        let mut report = crate::claim("acme.app.zip");
+        judge_mac(&Certificate::parse(&der).unwrap(), false, &told, &mut report);
+        assert_eq!(report.findings, []);
     }
 }

@@ -42,8 +42,19 @@ pub mod flag {
     pub const ADHOC: u32 = 0x2;
     /// The hardened runtime.
     pub const RUNTIME: u32 = 0x1_0000;
-    /// The linker made the signature, and not the developer.
-    pub const LINKER_SIGNED: u32 = 0x2_0000;
+    /// All of them, by the names that `codesign` has for them.
+    pub const NAMES: [(u32, &str); 10] = [
+        (0x1, "host"),
+        (ADHOC, "adhoc"),
+        (0x100, "hard"),
+        (0x200, "kill"),
+        (0x400, "expires"),
+        (0x800, "restrict"),
+        (0x1000, "enforcement"),
+        (0x2000, "library-validation"),
+        (RUNTIME, "runtime"),
+        (0x2_0000, "linker-signed"),
+    ];
 }
 
 /// The slots of a code directory for what belongs to the code, counted backwards from it.
@@ -94,14 +105,14 @@ pub struct Directory {
     code_limit: u64,
 }
 
-/// How a directory hashes.
+/// How a directory hashes, the better the later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "they are the algorithms' own names")]
 pub enum Hash {
     Sha1,
-    Sha256,
     /// The first 20 bytes of SHA-256.
     Sha256Truncated,
+    Sha256,
     Sha384,
     Sha512,
 }
@@ -431,10 +442,8 @@ mod tests {
         ]);
         let signature = read(&bytes).unwrap();
         let directory = signature.directory();
-        assert_eq!(
-            (directory.identifier.as_str(), directory.team_id.as_deref()),
-            ("com.acme", Some("TEAM000000"))
-        );
+        assert_eq!(directory.identifier, "com.acme");
+        assert_eq!(directory.team_id.as_deref(), Some("TEAM000000"));
         assert!(directory.has(flag::ADHOC) && !directory.has(flag::RUNTIME));
         assert!(signature.message().unwrap().is_none());
         assert_eq!(signature.is_special(special::INFO, b"info"), Some(true));

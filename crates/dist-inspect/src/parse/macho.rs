@@ -80,8 +80,16 @@ impl Slice<'_> {
         Ok(Some(u64::from(start)..u64::from(start) + u64::from(size)))
     }
 
+    /// Whether the store encrypted the code; `None` where there is no place to say so.
+    pub fn is_encrypted(&self) -> Option<bool> {
+        let kinds = [command::ENCRYPTION_INFO_64, command::ENCRYPTION_INFO];
+        let bytes = kinds.iter().find_map(|kind| self.command(*kind))?;
+        self.u32(bytes, 8).map(|way| way != 0)
+    }
+
     /// The oldest version of the system, as in `13.0`, and the platform by Apple's number where it is
-    /// told: 1 is macOS, 2 iOS, 3 tvOS, 4 watchOS, 6 Mac Catalyst, 7 the simulator of iOS.
+    /// told: 1 is macOS, 2 iOS, 3 tvOS, 4 watchOS, 6 Mac Catalyst, 11 visionOS; 7, 8, 9 and 12 are the
+    /// simulators of the small ones.
     pub fn min_os(&self) -> Option<(Option<u32>, String)> {
         let version = |packed: u32| match (packed >> 16, packed >> 8 & 0xFF, packed & 0xFF) {
             (major, minor, 0) => format!("{major}.{minor}"),

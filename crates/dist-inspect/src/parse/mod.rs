@@ -27,6 +27,7 @@ pub mod lz;
 pub mod macho;
 pub mod msi;
 pub mod openpgp;
+mod openstep;
 pub mod pe;
 pub mod pe_resources;
 pub mod picture;

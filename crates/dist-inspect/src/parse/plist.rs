@@ -1,4 +1,4 @@
-//! Property lists, as XML or binary.
+//! Property lists, as XML, binary, or in the form of `OpenStep`.
 //!
 //! The binary form is described in Apple's `CFBinaryPList.c`: objects refer to others by number, so
 //! that a few bytes can claim a tree without end. Values are counted as they are made, and objects
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::date::days;
 use super::xml::{self, Element};
+use super::{openstep, text};
 use crate::{Budget, Refusal};
 
 /// Seconds from the Unix epoch to 2001-01-01, from which binary dates count.
@@ -44,21 +45,25 @@ pub enum Form {
     Binary,
     /// XML.
     Xml,
+    /// Braces and parentheses.
+    OpenStep,
 }
 
 impl Form {
     /// The form of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        if bytes.starts_with(b"bplist") {
-            Self::Binary
-        } else {
-            Self::Xml
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        match text.trim_ascii_start() {
+            _ if bytes.starts_with(b"bplist") => Self::Binary,
+            // A dictionary, or a comment before one.
+            [b'{' | b'/', ..] => Self::OpenStep,
+            _ => Self::Xml,
         }
     }
 }
 
 impl Plist {
-    /// Reads a property list in either form.
+    /// Reads a property list in any form.
     ///
     /// # Errors
     /// [`Refusal::Malformed`], [`Refusal::Entities`], [`Refusal::Nesting`] and
@@ -66,6 +71,7 @@ impl Plist {
     pub fn parse(bytes: &[u8], budget: &Budget) -> Result<Self, Refusal> {
         match Form::of(bytes) {
             Form::Binary => Binary::open(bytes, budget)?.root(),
+            Form::OpenStep => openstep::parse(&text(bytes), budget),
             Form::Xml => {
                 let document = xml::parse(bytes, budget)?;
                 // Some old ones have no `plist` around them.
@@ -148,7 +154,7 @@ impl Plist {
     }
 }
 
-fn malformed(why: impl std::fmt::Display) -> Refusal {
+pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::malformed("property list", why)
 }
 
@@ -195,7 +201,8 @@ fn from_xml(element: &Element) -> Result<Plist, Refusal> {
 fn integer(text: &str) -> Option<i64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
+        // One that needs all 64 bits becomes what it is in the binary form.
+        None => text.parse().ok().or_else(|| text.parse().ok().map(u64::cast_signed)),
     }
 }
 
@@ -396,94 +403,4 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Limits;
-
-    fn read(bytes: &[u8]) -> Result<Plist, Refusal> {
-        Plist::parse(bytes, &Budget::new(&Limits::default()))
-    }
-
-    /// A binary list of these objects, of which the first is the root.
-    fn binary(objects: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = b"bplist00".to_vec();
-        let mut offsets = Vec::new();
-        for object in objects {
-            offsets.push(u8::try_from(bytes.len()).unwrap());
-            bytes.extend_from_slice(object);
-        }
-        let table = bytes.len() as u64;
-        bytes.extend(&offsets);
-        bytes.extend([0, 0, 0, 0, 0, 0, 1, 1]);
-        for number in [objects.len() as u64, 0, table] {
-            bytes.extend(number.to_be_bytes());
-        }
-        bytes
-    }
-
-    #[test]
-    fn both_forms_say_the_same() {
-        let xml = br#"<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "x">
-            <plist version="1.0"><dict><key>name</key><string>A&amp;B</string><key>on</key><true/><key>n</key>
-            <integer> 258 </integer><key>list</key><array><data>AQID/w==</data><date>2001-01-01T00:00:01Z</date>
-            <real>0.5</real></array></dict></plist>"#;
-        let real = [&[0x23][..], &0.5_f64.to_be_bytes()].concat();
-        let date = [&[0x33][..], &1.0_f64.to_be_bytes()].concat();
-        let bytes = binary(&[
-            &[0xD4, 1, 2, 3, 4, 5, 6, 7, 8],
-            b"\x54name",
-            b"\x52on",
-            b"\x51n",
-            b"\x54list",
-            b"\x53A&B",
-            b"\x09",
-            b"\x11\x01\x02",
-            &[0xA3, 9, 10, 11],
-            b"\x44\x01\x02\x03\xFF",
-            &date,
-            &real,
-        ]);
-        let plist = read(&bytes).unwrap();
-        assert_eq!(plist, read(xml).unwrap());
-        assert_eq!(plist.text("name"), Some("A&B"));
-        assert_eq!(plist.array("list")[1].as_date(), Some(EPOCH + 1));
-        assert_eq!((Form::of(&bytes), Form::of(xml)), (Form::Binary, Form::Xml));
-    }
-
-    #[test]
-    fn cycles_and_bombs_are_refused() {
-        assert!(matches!(read(&binary(&[&[0xA1, 0]])), Err(Refusal::Nesting { .. })));
-        // Each list has the next one twice: 2^30 values in 30 objects.
-        let lists: Vec<[u8; 3]> = (1..31).map(|next| [0xA2, next, next]).collect();
-        let mut objects: Vec<&[u8]> = lists.iter().map(<[u8; 3]>::as_slice).collect();
-        objects.push(b"\x09");
-        assert!(matches!(read(&binary(&objects)), Err(Refusal::TooManyNodes { .. })));
-        let mut huge = binary(&[b"\x09"]);
-        let count = huge.len() - 24;
-        huge[count] = 1;
-        assert!(matches!(read(&huge), Err(Refusal::Malformed { .. })));
-    }
-
-    #[test]
-    fn broken_ones_are_refused() {
-        let cases: [&[u8]; 7] = [
-            b"bplist00",
-            &binary(&[b"\x5F\x14\xFF\xFF"]),
-            &binary(&[&[0xD1, 0, 0]]),
-            &binary(&[&[0xA1, 9]]),
-            b"<plist><dict><key>a</key></dict></plist>",
-            b"<plist/>",
-            b"<plist><integer>x</integer></plist>",
-        ];
-        for case in cases {
-            assert!(read(case).is_err(), "{case:?}");
-        }
-    }
-
-    #[test]
-    fn dates_are_in_seconds() {
-        assert_eq!(date("2026-01-31T09:30:00Z"), Some(1_769_851_800));
-        assert_eq!(date("2026-13-31T09:30:00Z"), None);
-        assert_eq!(date("2026-01-31T9223372036854775807:30:00Z"), None);
-    }
-}
+mod tests;

@@ -37,6 +37,8 @@ pub struct Trailer {
     pub tables: Range<u64>,
     /// Where the code signature is; empty where there is none.
     pub signature: Range<u64>,
+    /// Whether the tables are in a resource fork instead, as before property lists.
+    pub is_old: bool,
     /// Of how many files the image is one.
     pub segments: u32,
     /// The CRC-32 of all chunks, where it has one.
@@ -62,6 +64,7 @@ impl Trailer {
             data: range(24)?,
             tables: range(216)?,
             signature: range(296)?,
+            is_old: range(216)?.is_empty() && !range(40)?.is_empty(),
             segments: u32_at(bytes, 60),
             crc: has_crc.then(|| u32_at(bytes, 88)),
         })
@@ -308,6 +311,7 @@ mod tests {
             data: 0..data.len() as u64,
             tables,
             signature: 0..0,
+            is_old: false,
             segments: 1,
             crc: None,
         };

@@ -118,20 +118,30 @@ fn compare_icons(folder: &Path) -> Result<(), Failed> {
     })
 }
 
-/// Packs a signed app again: as it is, with another version, and with another byte of code.
+/// Packs a signed app again: as it is, with another version, with another byte of code, with another
+/// resource, and without the list of those.
 fn change_signed(folder: &Path) -> Result<(), Failed> {
     let bytes = std::fs::read(folder.join("macos/sparkle-DevSignedApp.zip"))?;
     let budget = budget();
     let zip = Zip::open(&bytes, &budget).map_err(|refusal| refusal.to_string())?;
     let mut is_broken = Vec::new();
-    for (changed, place) in [("", 0), ("Contents/Info.plist", 600), ("MacOS/SignedApp", 8000)] {
+    for (changed, place) in [
+        ("", 0),
+        ("Contents/Info.plist", 600),
+        ("MacOS/SignedApp", 8000),
+        ("MainMenu.nib", 100),
+        ("CodeResources", usize::MAX),
+    ] {
         let mut packed = Vec::new();
         let mut archive = rawzip::ZipArchiveWriter::new(&mut packed);
         for member in zip.members().filter(|member| !member.is_folder()) {
             let name = String::from_utf8_lossy(member.name);
             let mut contents = zip.read(&member, 1 << 20).map_err(|refusal| refusal.to_string())?;
             if !changed.is_empty() && name.ends_with(changed) {
-                contents[place] ^= 1;
+                match contents.get_mut(place) {
+                    Some(byte) => *byte ^= 1,
+                    None => continue,
+                }
             }
             let (mut entry, config) = archive.new_file(&name).start()?;
             let mut writer = config.wrap(&mut entry);
@@ -143,7 +153,9 @@ fn change_signed(folder: &Path) -> Result<(), Failed> {
         let report = inspect(&packed, "a.zip", &context())?.report;
         is_broken.push(report.findings.iter().any(|finding| finding.code == "signature.broken"));
     }
-    ensure(is_broken == [false, true, true], || format!("broken: {is_broken:?}"))
+    ensure(is_broken == [false, true, true, true, true], || {
+        format!("broken: {is_broken:?}")
+    })
 }
 
 /// Changes a byte of what is signed, and of each signature.
