@@ -319,6 +319,9 @@ fn a_tar_tells_its_programs_and_what_unpacks_badly() {
             "main_binary": "acme-2.4.0-linux/bin/acme"})
     );
     assert_eq!((report.verdict, report.arch), (Verdict::Passed, None));
+    for (name, platform) in [("acme.tar", Some(Platform::Linux)), ("acme-freebsd.tar", None)] {
+        assert_eq!(look(name, &tar(&[("acme", b'0', ELF_ARM64)])).platform, platform, "{name}");
+    }
     let report = look(
         "a.tar",
         &tar(&[("a", b'0', b"1"), ("null", b'3', b""), ("a", b'0', b"2")]),

@@ -116,7 +116,7 @@ struct Program {
     archs: Vec<&'static str>,
     /// Whether it can be run by itself.
     can_run: bool,
-    /// What it runs on, if that is one of ours.
+    /// What it runs on, if it tells what its archive is for.
     platform: Option<Platform>,
 }
 
@@ -129,7 +129,8 @@ impl Program {
             let platform = (can_run && is_for_linux(head)).then_some(Platform::Linux);
             (elf.arch().into_iter().collect(), can_run, platform)
         } else if head.starts_with(b"MZ") {
-            (pe_arch(head).into_iter().collect(), true, Some(Platform::Windows))
+            // Packages for any platform come with small ones, such as launchers.
+            (pe_arch(head).into_iter().collect(), true, None)
         } else {
             let can_run = macho_kind(head).is_none_or(|kind| kind == u32::from(EXECUTABLE));
             (macho::archs(head), can_run, Some(Platform::Macos))
@@ -147,7 +148,7 @@ impl Program {
 fn is_for_linux(head: &[u8]) -> bool {
     const OTHERS: [&[u8]; 4] = [b"/system/bin/linker", b"/libexec/ld", b"NetBSD\0", b"OpenBSD\0"];
     let is_marked = |mark: &&[u8]| head.windows(mark.len()).any(|bytes| bytes == *mark);
-    matches!(head.get(7), Some(0 | 3)) && !OTHERS.iter().any(|mark| is_marked(mark))
+    matches!(head.get(7), Some(0 | 3)) && !OTHERS.iter().any(is_marked)
 }
 
 /// The processor in the COFF header of a Windows program.
@@ -215,5 +216,19 @@ mod tests {
         let found = look(&[("a.EXE", 0, &pe), ("liba.dylib", 0o755, macho)]);
         assert_eq!(found.archs, BTreeSet::from(["arm64", "x86_64"]));
         assert_eq!(found.paths, ["a.EXE"]);
+        assert_eq!(found.platforms, BTreeSet::from([None]));
+    }
+
+    #[test]
+    fn the_systems_that_elf_files_are_for_are_told_apart() {
+        let platform = |rest: &[u8]| Program::read(&[ELF, rest].concat()).unwrap().platform;
+        assert_eq!(platform(b"/lib/ld-linux-aarch64.so.1\0"), Some(Platform::Linux));
+        assert_eq!(platform(b""), Some(Platform::Linux));
+        for rest in [&b"/system/bin/linker64\0"[..], b"/libexec/ld-elf.so.1\0", b"\x01\0\0\0NetBSD\0"] {
+            assert_eq!(platform(rest), None);
+        }
+        let mut free_bsd = ELF.to_vec();
+        free_bsd[7] = 9;
+        assert_eq!(Program::read(&free_bsd).unwrap().platform, None);
     }
 }
