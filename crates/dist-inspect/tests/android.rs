@@ -19,6 +19,8 @@ const PACKING: &[u8] = include_bytes!("data/android/packing.apk");
 /// A base, a larger feature, and assets for later, which have no version.
 const SET: &[u8] = include_bytes!("data/android/set.apks");
 const ROTATED: &[u8] = include_bytes!("data/android/rotated.apk");
+/// Signed by v3 with a key that succeeded another one.
+const SUCCEEDED: &[u8] = include_bytes!("data/android/succeeded.apk");
 const V3: [u8; 4] = 0xF053_68C0_u32.to_le_bytes();
 const V31: [u8; 4] = 0x1B93_AD61_u32.to_le_bytes();
 
@@ -50,6 +52,15 @@ fn a_key_that_is_replaced_from_android_13_on_stands_beside_the_older_one() {
     assert_eq!(report.facts["signer"], "CN=New; CN=Old");
     let schemes = json!({"v1": false, "v2": false, "v3": true, "v3.1": true});
     assert_eq!(report.facts["apk_signature_schemes"], schemes);
+}
+
+#[test]
+fn a_key_that_succeeds_another_tells_which() {
+    let report = look("succeeded.apk", SUCCEEDED);
+    assert_eq!(report.facts["signer"], "CN=new");
+    let old = "1b5a3ab7f17a47bd73a1749d6522bf42e058f8a13e5b78e280518871b77bc36c";
+    assert_eq!(report.facts["succeeded_cert_sha256"], json!([old]));
+    assert!(!look("rotated.apk", ROTATED).facts.contains_key("succeeded_cert_sha256"));
 }
 
 #[test]

@@ -320,7 +320,11 @@ fn a_tar_tells_its_programs_and_what_unpacks_badly() {
     );
     assert_eq!((report.verdict, report.arch), (Verdict::Passed, None));
     for (name, platform) in [("acme.tar", Some(Platform::Linux)), ("acme-freebsd.tar", None)] {
-        assert_eq!(look(name, &tar(&[("acme", b'0', ELF_ARM64)])).platform, platform, "{name}");
+        assert_eq!(
+            look(name, &tar(&[("acme", b'0', ELF_ARM64)])).platform,
+            platform,
+            "{name}"
+        );
     }
     let report = look(
         "a.tar",

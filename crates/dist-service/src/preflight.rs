@@ -268,8 +268,9 @@ fn is_android(platform: Platform) -> bool {
 /// What stands against an artifact as an update of the last one.
 fn beside(platform: Platform, facts: &Facts, label: &str, last: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let (signers, before) = (texts(facts, "cert_sha256"), texts(last, "cert_sha256"));
-    // A key that was rotated stands beside the old one.
+    let (mut signers, before) = (texts(facts, "cert_sha256"), texts(last, "cert_sha256"));
+    // A key that was rotated stands beside the old one, or proves whose successor it is.
+    signers.extend(texts(facts, "succeeded_cert_sha256"));
     if !signers.is_empty() && !before.is_empty() && signers.is_disjoint(&before) {
         findings.push(warning(
             "preflight.signer_changed",
@@ -358,6 +359,11 @@ mod tests {
             (signed(&["aa"], 7), signed(&["bb", "aa"], 7), &[]),
             (signed(&["aa"], 7), signed(&["bb"], 8), &["preflight.signer_changed"]),
             (signed(&["aa"], 7), signed(&["aa"], 6), &["preflight.build_lower"]),
+            (
+                signed(&["aa"], 7),
+                json!({"cert_sha256": ["bb"], "succeeded_cert_sha256": ["aa"]}),
+                &[],
+            ),
             (signed(&[], 7), signed(&["aa"], 8), &[]),
             (publisher("CN=A"), publisher("CN=A"), &[]),
             (publisher("CN=A"), publisher("CN=B"), &["preflight.publisher_changed"]),

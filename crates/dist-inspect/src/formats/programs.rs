@@ -224,7 +224,11 @@ mod tests {
         let platform = |rest: &[u8]| Program::read(&[ELF, rest].concat()).unwrap().platform;
         assert_eq!(platform(b"/lib/ld-linux-aarch64.so.1\0"), Some(Platform::Linux));
         assert_eq!(platform(b""), Some(Platform::Linux));
-        for rest in [&b"/system/bin/linker64\0"[..], b"/libexec/ld-elf.so.1\0", b"\x01\0\0\0NetBSD\0"] {
+        for rest in [
+            &b"/system/bin/linker64\0"[..],
+            b"/libexec/ld-elf.so.1\0",
+            b"\x01\0\0\0NetBSD\0",
+        ] {
             assert_eq!(platform(rest), None);
         }
         let mut free_bsd = ELF.to_vec();

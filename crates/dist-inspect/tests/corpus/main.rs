@@ -16,7 +16,7 @@ mod parsers;
 mod seeds;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +56,9 @@ fn main() {
     trials.push(Trial::test("what is not compared yet is counted", || {
         count_not_compared(at, fixtures);
         Ok(())
+    }));
+    trials.push(Trial::test("every fact stands in the reference", || {
+        check_reference(at, fixtures)
     }));
     trials.push(Trial::test("forged Authenticode signatures fail", || {
         windows::check_forgeries(at)
@@ -221,6 +224,24 @@ fn check_cut(folder: &Path, fixture: &Fixture) -> Result<(), Failed> {
         inspect(&cut, &fixture.path, &context()).map_err(|error| format!("at {part}/8: {error}"))?;
     }
     Ok(())
+}
+
+/// Whether the reference tells what each fact is that some file has.
+fn check_reference(folder: &Path, fixtures: &[Fixture]) -> Result<(), Failed> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/inspection.md");
+    let page = std::fs::read_to_string(page)?;
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let told: BTreeSet<&str> = rows.flat_map(|names| names.split(['`', ','])).map(str::trim).collect();
+    let facts = fixtures.iter().flat_map(|fixture| look(folder, fixture).report.facts);
+    let untold: BTreeSet<String> = facts
+        .map(|(fact, _)| fact)
+        .filter(|fact| !told.contains(fact.as_str()))
+        .collect();
+    ensure(untold.is_empty(), || {
+        format!("docs/reference/inspection.md does not say what these are: {untold:?}")
+    })
 }
 
 fn count_not_compared(folder: &Path, fixtures: &[Fixture]) {

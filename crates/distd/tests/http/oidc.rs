@@ -332,7 +332,11 @@ async fn an_address_that_is_not_in_the_token_is_asked_for() {
     site.person("ann@example.org", Some(Role::Admin), &[]).await;
     provider.twist(|_, claims| drop(claims.as_object_mut().unwrap().remove("email")));
     sign_in(&site, &provider).await.expect(401);
-    for (sub, verified, status) in [("subject-2", true, 401), ("subject-1", false, 403), ("subject-1", true, 303)] {
+    for (sub, verified, status) in [
+        ("subject-2", true, 401),
+        ("subject-1", false, 403),
+        ("subject-1", true, 303),
+    ] {
         let said = json!({"sub": sub, "email": "ann@example.org", "email_verified": verified});
         *provider.user_info.lock().unwrap() = Some(said);
         sign_in(&site, &provider).await.expect(status);

@@ -3,6 +3,8 @@
 //! Android 13 and newer look at v3.1, v3, v2 and v1, Android 9 at v3 and older, Android 7 at v2 and
 //! v1, each at the newest that is there, and older ones at v1 alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::contents::Signed;
@@ -228,6 +230,15 @@ impl Signatures {
         certificates
     }
 
+    /// The certificates that those of v3 succeeded, by a proof of the older key: what they signed can
+    /// be updated with this.
+    fn succeeded(&self) -> BTreeSet<&Vec<u8>> {
+        let certificates = self.certificates();
+        let signers = self.v31.iter().chain(&self.v3).flatten();
+        let lineages = signers.flat_map(|signer| &signer.lineage);
+        lineages.filter(|older| !certificates.contains(older)).collect()
+    }
+
     fn tell(&self, report: &mut Report) {
         let certificates = self.certificates();
         report.set_flag("signed", Some(!certificates.is_empty()));
@@ -235,6 +246,12 @@ impl Signatures {
         if certificates.is_empty() {
             return;
         }
+        let succeeded = self.succeeded().into_iter();
+        let succeeded = succeeded.filter_map(|certificate| Certificate::parse(certificate).ok());
+        report.set_list(
+            "succeeded_cert_sha256",
+            succeeded.map(|certificate| certificate.sha256()),
+        );
         let schemes = [
             ("v1", self.v1.is_some()),
             (v2::V2.name, self.v2.is_some()),
