@@ -44,6 +44,18 @@ async fn the_visitors_platform_comes_first() {
 }
 
 #[tokio::test]
+async fn where_nothing_is_seen_one_may_sign_in() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let visibility = json!({"visibility": "private"});
+    site.patch("/api/apps/acme", &visibility).await.expect(200);
+    let text = site.get("/install/acme/beta").await.expect(404).text();
+    has(&text, &["href=\"/dist/admin/sign-in?next=%2Finstall%2Facme%2Fbeta\""]);
+    let text = site.admin_get("/install/acme/nope").await.expect(404).text();
+    lacks(&text, &["sign-in"]);
+}
+
+#[tokio::test]
 async fn only_phones_have_use_for_a_code() {
     let site = Site::start().await;
     publish(&site, "1.0.0", &[("linux", "acme.bin")]).await;
