@@ -304,7 +304,10 @@ async fn the_file_for_the_visitors_processor_is_the_big_button() {
     ];
     publish(&site, "1.0.0", &files).await;
     let fact = |name: &str| format!("<dt>File</dt><dd><bdi>{name}</bdi>");
-    has(&own(&site, WINDOWS).await, &[&fact("acme-windows-x86_64.zip")]);
+    has(
+        &own(&site, WINDOWS).await,
+        &[&fact("acme-windows-x86_64.zip"), "For ARM64"],
+    );
     let hinted = site
         .call(Method::GET, "/install/acme/beta")
         .header("user-agent", WINDOWS)
@@ -331,4 +334,28 @@ async fn the_file_for_the_visitors_processor_is_the_big_button() {
         ],
     );
     lacks(&text, &["class=\"button"]);
+}
+
+#[tokio::test]
+async fn what_a_browser_says_of_every_processor_rules_nothing_out() {
+    let site = with_reports(|_, _| {}).await;
+    let files = [
+        ("windows", "acme-windows-arm64.zip"),
+        ("linux", "acme-linux-arm64.tar.gz"),
+    ];
+    publish(&site, "1.0.0", &files).await;
+    let chromium = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0";
+    for agent in [WINDOWS, chromium] {
+        has(&own(&site, agent).await, &["button primary", "ARM64"]);
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_may_spell_a_processor_as_its_builders_do() {
+    let site = with_reports(|_, _| {}).await;
+    let sha256 = site.upload(&site.admin, "for amd64").await;
+    let artifact = json!({"platform": "linux", "arch": "amd64", "filename": "acme.tar.gz", "sha256": sha256});
+    let manifest = json!({"app": "acme", "version": "1.0.0", "channel": "beta", "artifacts": [artifact]});
+    site.post("/api/apps/acme/releases", &manifest).await.expect(201);
+    has(&own(&site, LINUX).await, &["Download for Linux", "x86_64"]);
 }
