@@ -74,6 +74,11 @@ pub fn spell(word: &str) -> Option<&'static str> {
     known.map(|(_, ours)| *ours)
 }
 
+/// Our spelling of a processor, or `word` itself where it is not known.
+pub fn spelled(word: &str) -> &str {
+    spell(word).unwrap_or(word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +96,9 @@ mod tests {
             (spell("x86_64_v3"), spell("mips64le")),
             (Some("x86_64"), Some("mips64el"))
         );
-        assert_eq!(spell("z80"), None);
+        assert_eq!(
+            (spell("z80"), spelled("z80"), spelled("AMD64")),
+            (None, "z80", "x86_64")
+        );
     }
 }

@@ -38,7 +38,7 @@ impl Facts {
     }
 
     /// Who asked, where a credential of ours said so.
-    fn actor(&self) -> Option<String> {
+    pub(crate) fn actor(&self) -> Option<String> {
         let known = self.principal.get()?;
         Some(Caller::new(known.clone()).actor().to_string())
     }

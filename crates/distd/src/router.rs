@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dist_model::{ErrorCode, Refusal};
@@ -160,11 +160,12 @@ pub(crate) fn router(site: Arc<Site>, with_metrics: bool) -> Router {
     }
     let observe = from_fn_with_state(Arc::clone(&site), observe::observe);
     let as_pages = from_fn_with_state(Arc::clone(&site), console::refusals_as_pages);
+    let as_plain_pages = from_fn_with_state(Arc::clone(&site), install::refusals_as_pages);
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(as_pages)
-        .layer(from_fn(install::refusals_as_pages))
+        .layer(as_plain_pages)
         .layer(observe)
         .with_state(site)
 }

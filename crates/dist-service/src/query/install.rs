@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use dist_inspect::arch::spelled;
 use dist_model::{
     App, Artifact, ArtifactId, Build, Channel, ChannelDetail, ChannelName, Digest, ErrorCode, MoveCause, Platform,
     Refusal, Release, ReleaseDetail, ReleaseStatus, Scope, Slug, Timestamp, Version,
@@ -199,10 +200,10 @@ impl Service {
             )
             .into());
         };
-        artifacts.retain(|artifact| {
-            query.platform.is_none_or(|platform| platform == artifact.platform)
-                && runs_on(artifact, query.arch.as_deref())
-        });
+        artifacts.retain(|artifact| query.platform.is_none_or(|platform| platform == artifact.platform));
+        if let Some(arch) = &query.arch {
+            keep_what_runs_on(arch, &mut artifacts);
+        }
         let same_version = query.version.as_ref() == Some(&release.version);
         let same = same_version && query.build.as_ref().is_none_or(|build| *build == release.build);
         Ok(Latest {
@@ -300,7 +301,14 @@ fn index_entry(tx: &dyn SqlRead, app: App) -> Result<IndexEntry, Error> {
     Ok(entry)
 }
 
-/// An artifact without a processor, or for all of them, runs on each.
-fn runs_on(artifact: &Artifact, arch: Option<&str>) -> bool {
-    arch.is_none_or(|arch| ["", "any", "universal", arch].contains(&artifact.arch.as_str()))
+/// Keeps the artifacts for a processor; one without a processor, or for all of them, runs on each. What
+/// programs call their processor is seldom our word for it, nor always that of the manifest, so that
+/// another spelling is as good where there is nothing under the same.
+fn keep_what_runs_on(arch: &str, artifacts: &mut Vec<Artifact>) {
+    let is_known = artifacts.iter().any(|artifact| artifact.arch == arch);
+    artifacts.retain(|artifact| {
+        let own = spelled(&artifact.arch);
+        let is_own = artifact.arch == arch || (!is_known && own == spelled(arch));
+        is_own || matches!(own, "" | "any" | "universal")
+    });
 }

@@ -12,6 +12,7 @@ use http::{StatusCode, header};
 
 use crate::error::Result;
 use crate::extract::{Identity, Query, Segments};
+use crate::install::for_most;
 use crate::state::Site;
 
 /// What an updater runs, and on what.
@@ -26,7 +27,7 @@ pub(crate) struct UpdateQuery {
     build: Option<Build>,
     /// What it runs on.
     platform: Option<Platform>,
-    /// The processor.
+    /// The processor, in whatever spelling.
     arch: Option<String>,
 }
 
@@ -60,7 +61,7 @@ pub(crate) async fn check(
     }))
 }
 
-/// Leads to the channel's artifact for a platform.
+/// Leads to the channel's artifact for a platform: of several, to the one that most people want.
 #[utoipa::path(get, path = "/latest/{slug}/{channel}/{platform}", tag = "download",
     params(("slug" = Slug, Path), ("channel" = ChannelName, Path), ("platform" = Platform, Path)),
     responses((status = 302), (status = "default", body = ErrorBody)))]
@@ -98,7 +99,7 @@ async fn redirect(
         ..LatestQuery::default()
     };
     let latest = site.service.latest(caller, slug, channel, &query).await?;
-    let artifact = latest.artifacts.first().ok_or_else(|| {
+    let artifact = for_most(platform, query.arch.as_deref(), &latest.artifacts).ok_or_else(|| {
         let message = format!(
             "the channel's release {} has nothing for this platform",
             latest.release.label()

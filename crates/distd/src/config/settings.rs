@@ -117,9 +117,9 @@ settings! {
         kind: Kind::Text,
         placeholder: "URL",
         meaning: "What links start with, such as https://get.example.org/dist",
-        more: "It may have a path. Links are never made of what a request says, so that nobody can send one to \
-            another host. iPhones install from `https` addresses only, and the cookies of people are `Secure` only \
-            where it is `https`.",
+        more: "It may have a path, which the proxy takes off before it asks the server. Links are never made of what \
+            a request says, so that nobody can send one to another host. iPhones install from `https` addresses only, \
+            and the cookies of people are `Secure` only where it is `https`.",
         otherwise: Otherwise::Words("http:// and the listening address"),
         example: "https://get.example.org",
     }

@@ -35,7 +35,7 @@ pub(crate) async fn start(
     arrival: Arrival,
     Query(Next { next }): Query<Next>,
 ) -> Result<Response> {
-    let attempt = Attempt::new(sign_in::page_of_console(&next));
+    let attempt = Attempt::new(sign_in::page_of_ours(&next));
     let location = provider(&site)?.authorization_url(&attempt).await?;
     let location = HeaderValue::from_str(&location).map_err(ApiError::internal)?;
     let cookie = site

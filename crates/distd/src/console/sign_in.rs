@@ -31,7 +31,7 @@ struct SignInPage<'a> {
     problem: &'a Problem,
 }
 
-/// Where to go afterwards: a page of the console, or nowhere special.
+/// Where to go afterwards: a page of the console, an install page, or nowhere special.
 #[derive(Deserialize)]
 pub(crate) struct Next {
     #[serde(default)]
@@ -56,7 +56,7 @@ pub(crate) async fn form(
     Query(Next { next }): Query<Next>,
 ) -> Result<Response> {
     if arrival.visit.replaces.is_some() {
-        return see_other(&site, page_of_console(&next));
+        return see_other(&site, page_of_ours(&next));
     }
     page(&site, "", &next, Problem::default()).await
 }
@@ -104,17 +104,18 @@ pub(crate) async fn page(site: &Site, email: &str, next: &str, problem: Problem)
 
 /// Hands a session to the browser and goes to where somebody wanted to.
 pub(crate) fn begin(site: &Site, session: &NewSession, is_https: bool, next: &str) -> Result<Response> {
-    let mut response = see_other(site, page_of_console(next))?;
+    let mut response = see_other(site, page_of_ours(next))?;
     let cookie = site.cookies.begin(session, is_https)?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
-/// The page of the console that `next` names; the first one where it names none: whoever made up a
-/// link to sign in leads nobody astray.
-pub(crate) fn page_of_console(next: &str) -> &str {
+/// The page of the console, or the install page, that `next` names; the console's first one where it
+/// names none: whoever made up a link to sign in leads nobody astray.
+pub(crate) fn page_of_ours(next: &str) -> &str {
     let rest = next.strip_prefix("/admin");
-    let is_page = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let is_console = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+    let is_page = is_console || next.starts_with("/install/");
     let is_plain = next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if is_page && is_plain { next } else { "/admin" }
 }
@@ -125,20 +126,20 @@ mod tests {
 
     #[test]
     fn after_signing_in_people_stay_here() {
-        for next in ["/admin", "/admin/apps/acme?tab=1", "/admin?cursor=x"] {
-            assert_eq!(page_of_console(next), next);
+        for next in ["/admin", "/admin/apps/acme?tab=1", "/admin?cursor=x", "/install/a/b"] {
+            assert_eq!(page_of_ours(next), next);
         }
         for next in [
             "",
             "https://evil.example.org",
             "//evil.example.org",
             "/administer",
-            "/install/a/b",
+            "/installer",
             "/admin/\r\nset-cookie: a=b",
             "/admin/\\evil",
             "admin",
         ] {
-            assert_eq!(page_of_console(next), "/admin", "{next:?}");
+            assert_eq!(page_of_ours(next), "/admin", "{next:?}");
         }
     }
 }

@@ -24,7 +24,8 @@ impl Range {
 /// Reads a `Range` header for an object of `size` bytes. What is not a range of bytes is ignored,
 /// as the RFC has it.
 pub(super) fn requested(header: Option<&str>, size: u64) -> Requested {
-    let Some(spec) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
+    let unit_and_ranges = header.and_then(|header| header.trim().split_once('='));
+    let Some((_, spec)) = unit_and_ranges.filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes")) else {
         return Requested::Whole;
     };
     let Some((first, last)) = spec.trim().split_once('-') else {
@@ -66,6 +67,7 @@ mod tests {
             ("bytes=0-99", part(0, 100)),
             ("bytes=0-0", part(0, 1)),
             ("bytes=10-", part(10, 90)),
+            ("Bytes=10-", part(10, 90)),
             ("bytes=-10", part(90, 10)),
             ("bytes=-1000", part(0, 100)),
             ("bytes=50-99999999999999999999999", part(50, 50)),

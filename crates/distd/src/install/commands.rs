@@ -65,8 +65,11 @@ pub(super) fn to_verify(artifact: &Artifact, platform: Platform) -> Option<Comma
 /// one of their shells would quote is left to PowerShell.
 fn on_windows(artifact: &Artifact) -> Vec<String> {
     let name = filename(artifact);
-    let quoted = name.replace('\'', "''");
-    let mut lines = vec![format!("(Get-FileHash '.\\{quoted}').Hash -eq '{}'", artifact.sha256)];
+    let file = quoted_for_powershell(&format!(".\\{name}"));
+    let mut lines = vec![format!(
+        "(Get-FileHash -LiteralPath {file}).Hash -eq '{}'",
+        artifact.sha256
+    )];
     if is_plain(&name) {
         lines.push(format!("certutil -hashfile {name} SHA256"));
     }
@@ -100,9 +103,33 @@ fn quoted(text: &str) -> String {
     }
 }
 
+/// A word of PowerShell's command. It takes typographic quotes for plain ones; each stands for itself
+/// where it is doubled.
+fn quoted_for_powershell(text: &str) -> String {
+    let mut word = String::with_capacity(text.len() + 2);
+    for c in text.chars() {
+        if matches!(c, '\'' | '\u{2018}'..='\u{201b}') {
+            word.push(c);
+        }
+        word.push(c);
+    }
+    format!("'{word}'")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_powershell_are_what_they_are() {
+        for (text, word) in [
+            (".\\acme.exe", "'.\\acme.exe'"),
+            ("it's", "'it''s'"),
+            ("a’; calc; ‘‚‛$(x)`", "'a’’; calc; ‘‘‚‚‛‛$(x)`'"),
+        ] {
+            assert_eq!(quoted_for_powershell(text), word);
+        }
+    }
 
     #[test]
     fn words_of_a_shell_are_what_they_are() {

@@ -22,7 +22,7 @@ use askama::Template as _;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dist_api::Paging;
-use dist_model::{ChannelName, ErrorCode, IosMode, Refusal, Slug};
+use dist_model::{Artifact, ChannelName, ErrorCode, IosMode, Platform, Refusal, Slug};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use self::index::IndexPage;
@@ -37,6 +37,17 @@ use self::visitor::Visitor;
 use crate::error::{ApiError, Result};
 use crate::extract::{Identity, Query, Segments, TesterQuery, paging, tester_secret};
 use crate::state::Site;
+
+/// The file that an address leads to which names a platform and perhaps a processor: what most people
+/// want there, or the first where none is meant for people.
+pub(crate) fn for_most<'a>(platform: Platform, arch: Option<&str>, artifacts: &'a [Artifact]) -> Option<&'a Artifact> {
+    let best = section::best(
+        platform,
+        &artifacts.iter().collect::<Vec<_>>(),
+        Visitor::on(platform, arch),
+    );
+    best.or(artifacts.first())
+}
 
 const ACCEPT_CH: HeaderName = HeaderName::from_static("accept-ch");
 

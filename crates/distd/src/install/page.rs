@@ -129,7 +129,7 @@ impl InstallPage {
             .clone()
             .any(|artifact| matches!(artifact.platform, Platform::Ios | Platform::AndroidApk));
         let url = scene.urls.page();
-        let qr_svg = (for_phones && !scene.visitor.is_mobile())
+        let qr_svg = (for_phones && !scene.visitor.is_mobile() && scene.opens_elsewhere())
             .then(|| qr::svg(&url))
             .filter(|svg| !svg.is_empty());
         let is_public = offer.app.visibility == Visibility::Public;
@@ -176,7 +176,8 @@ fn preview<'a>(
         Some(release) => {
             let label = release.label();
             let names = names(artifacts.map(|artifact| artifact.platform));
-            (format!("{name} {label}"), format!("Install {name} {label} on {names}."))
+            // Not that it can be installed there: of an iPhone that is seldom true.
+            (format!("{name} {label}"), format!("{name} {label} for {names}."))
         }
         None => (name.to_owned(), format!("{name} offers nothing here yet.")),
     };
@@ -212,7 +213,11 @@ impl Offer {
         };
         let sections = Platform::ALL.into_iter().filter_map(section);
         let (own, others): (Vec<_>, Vec<_>) = sections.partition(|section| section.is_visitors);
+        // An iPad says that it is a Mac, and must not read that there is nothing for it.
+        let is_ipads = |section: &Section| section.id == Platform::Ios.as_str();
+        let may_be_ipad = |platform: &Platform| *platform == Platform::Macos && others.iter().any(is_ipads);
         let own_platform = scene.visitor.platform().filter(|_| own.is_empty());
+        let own_platform = own_platform.filter(|platform| !may_be_ipad(platform));
         Self {
             label: release.label(),
             date: release.published_at.map(Date::new),

@@ -65,6 +65,11 @@ fn download(artifact: &Artifact, scene: &Scene<'_>, is_primary: bool) -> Vec<Act
     action.into_iter().collect()
 }
 
+fn has_finding(artifact: &Artifact, codes: &[&str]) -> bool {
+    let found = findings(&artifact.metadata);
+    found.iter().any(|finding| codes.contains(&finding.code.as_ref()))
+}
+
 fn signed_by(known: Known<'_>) -> Option<Fact> {
     known.signer().map(|signer| Fact::text("Signed by", signer))
 }
@@ -73,10 +78,7 @@ fn android(artifact: &Artifact, scene: &Scene<'_>) -> Told {
     /// Findings of an APK that no phone installs from a page.
     const DEAD: &[&str] = &["apk.test_only", "apk.split", "apk.split_required"];
     let known = Known::of(artifact);
-    let installs = Kind::of(artifact) == Kind::Apk
-        && findings(&artifact.metadata)
-            .iter()
-            .all(|finding| !DEAD.contains(&finding.code.as_ref()));
+    let installs = Kind::of(artifact) == Kind::Apk && !has_finding(artifact, DEAD);
     let asks = "Open the file when it has arrived. Android asks once to allow installing unknown apps from your \
                 browser, and Play Protect may want to look at the app first.";
     let certificates = known
@@ -140,21 +142,42 @@ fn artifact_only(artifact: &Artifact, scene: &Scene<'_>) -> Told {
     told
 }
 
+/// Findings of an IPA that every device refuses, whatever its profile allows.
+const REFUSED: &[&str] = &[
+    "ipa.payload_nested",
+    "ipa.store_encrypted",
+    "provisioning.missing",
+    "provisioning.other_app",
+    "provisioning.other_certificate",
+    "provisioning.other_team",
+    "provisioning.unsigned",
+    "signature.ad_hoc",
+    "signature.missing",
+    "signature.self_signed",
+];
+
 fn enterprise(artifact: &Artifact, scene: &Scene<'_>) -> Told {
     let profile = profile(artifact, scene.now);
+    let is_refused = has_finding(artifact, REFUSED);
     let mut told = Told {
         facts: signed_by(Known::of(artifact)).into_iter().collect(),
         said: SAID_OF_PROFILES,
         ..Told::default()
     };
-    if profile.as_ref().is_none_or(|profile| profile.admits_anybody) {
+    if !is_refused && profile.as_ref().is_none_or(|profile| profile.admits_anybody) {
         told.remarks.push(
             "Only devices that are enrolled with the organisation, or registered in the app's profile, can install \
              this."
                 .to_owned(),
         );
+        if !scene.opens_elsewhere() {
+            // iOS fetches the manifest by itself, and has none of the browser's cookies.
+            told.remarks.push(
+                "This app is private: to install it, open a tester link to this channel on the iPhone or iPad."
+                    .to_owned(),
+            );
         // An iPad says that it is a Mac.
-        if matches!(scene.visitor.platform(), None | Some(Platform::Ios | Platform::Macos)) {
+        } else if matches!(scene.visitor.platform(), None | Some(Platform::Ios | Platform::Macos)) {
             told.actions.push(Action {
                 label: "Install".to_owned(),
                 detail: human_size(artifact.size_bytes),

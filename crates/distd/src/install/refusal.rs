@@ -1,14 +1,19 @@
 //! Refusals as pages for people.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::page::html;
 use crate::error::{ApiError, Refused};
 use crate::extract::text;
+use crate::observe::Facts;
+use crate::state::Site;
 use crate::web;
 
 /// Says what went wrong.
@@ -17,10 +22,16 @@ use crate::web;
 struct ErrorPage<'a> {
     title: &'static str,
     message: &'a str,
+    /// Where somebody may sign in who would then see more.
+    sign_in: Option<String>,
 }
 
 /// A refusal as a page, whoever asks.
 pub(crate) struct PageError(ApiError);
+
+/// Marks it until [`refusals_as_pages`] makes the page.
+#[derive(Clone)]
+struct ForPeople;
 
 impl<E> From<E> for PageError
 where
@@ -33,20 +44,33 @@ where
 
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
-        as_page(self.0.into_response())
+        let mut refused = self.0.into_response();
+        refused.extensions_mut().insert(ForPeople);
+        refused
     }
 }
 
 /// Turns refusals into pages where a browser goes; programs and scripts get the JSON.
-pub(crate) async fn refusals_as_pages(request: Request, next: Next) -> Response {
+pub(crate) async fn refusals_as_pages(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let wants_page = is_visit(&request);
+    let path = request.uri().path().to_owned();
+    let facts = request.extensions().get::<Arc<Facts>>().cloned();
     let response = next.run(request).await;
+    // A private app is there for who has signed in, and looks like none to everybody else.
+    let may_sign_in = response.status() == StatusCode::NOT_FOUND
+        && path.starts_with("/install/")
+        && facts.is_none_or(|facts| facts.actor().is_none());
+    let sign_in = || {
+        let next = utf8_percent_encode(&path, NON_ALPHANUMERIC);
+        may_sign_in.then(|| format!("{}/admin/sign-in?next={next}", site.links.path()))
+    };
     let is_json = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind == "application/json");
-    if wants_page && is_json && response.extensions().get::<Refused>().is_some() {
-        as_page(response)
+    let is_for_people = response.extensions().get::<ForPeople>().is_some();
+    if is_for_people || (wants_page && is_json) {
+        as_page(response, sign_in())
     } else {
         response
     }
@@ -60,7 +84,7 @@ fn is_visit(request: &Request) -> bool {
 }
 
 /// The same answer with a page as its body.
-fn as_page(refused: Response) -> Response {
+fn as_page(refused: Response, sign_in: Option<String>) -> Response {
     let Some(refusal) = refused.extensions().get::<Refused>() else {
         return refused;
     };
@@ -68,6 +92,7 @@ fn as_page(refused: Response) -> Response {
     let page = ErrorPage {
         title,
         message: &refusal.message,
+        sign_in,
     };
     let mut page = html(title, &page).unwrap_or_else(IntoResponse::into_response);
     *page.status_mut() = refused.status();

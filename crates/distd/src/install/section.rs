@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
+use dist_inspect::arch::spelled;
 use dist_inspect::{Finding, Severity};
 use dist_model::{App, Artifact, ArtifactId, Platform, Timestamp, Visibility};
 use dist_service::findings;
@@ -105,34 +106,45 @@ impl Fact {
     }
 }
 
-impl<'a> Scene<'a> {
-    /// Where the visitor may download a file. Of an app in `TestFlight`, nobody is meant to.
-    pub(super) fn download(&self, artifact: &Artifact) -> Option<String> {
-        let is_meant = !(artifact.platform == Platform::Ios && platforms::is_testflight(self.app));
-        (is_meant && self.downloads.contains(&artifact.id)).then(|| self.urls.download(artifact))
+/// The file of a platform that suits the visitor best, of those that a person opens.
+pub(super) fn best<'a>(platform: Platform, artifacts: &[&'a Artifact], visitor: Visitor) -> Option<&'a Artifact> {
+    // The manifest for iPhones names the first too.
+    if platform == Platform::Ios {
+        return artifacts.first().copied();
+    }
+    let place = |artifact: &&&Artifact| {
+        let suits = visitor.suits(platform, &artifact.arch)?;
+        let place = Kind::of(artifact).place(platform, visitor)?;
+        Some((suits, place, spelled(&artifact.arch) == "x86"))
+    };
+    let opened = artifacts.iter().filter(|artifact| place(artifact).is_some());
+    opened.min_by_key(place).copied()
+}
+
+impl Scene<'_> {
+    /// Whether the file is what gets onto a device. Of an app in `TestFlight`, it is Apple's own.
+    fn is_installed(&self, artifact: &Artifact) -> bool {
+        !(artifact.platform == Platform::Ios && platforms::is_testflight(self.app))
     }
 
-    /// The file that suits the visitor best, of those that a person opens.
-    fn best(&self, platform: Platform, artifacts: &[&'a Artifact]) -> Option<&'a Artifact> {
-        // The manifest for iPhones names the first too.
-        if platform == Platform::Ios {
-            return artifacts.first().copied();
-        }
-        let place = |artifact: &&&Artifact| {
-            let suits = self.visitor.suits(platform, &artifact.arch)?;
-            let place = Kind::of(artifact).place(platform, self.visitor)?;
-            Some((suits, place, artifact.arch == "x86"))
-        };
-        let opened = artifacts.iter().filter(|artifact| place(artifact).is_some());
-        opened.min_by_key(place).copied()
+    /// Where the visitor may download a file.
+    pub(super) fn download(&self, artifact: &Artifact) -> Option<String> {
+        let is_there = self.is_installed(artifact) && self.downloads.contains(&artifact.id);
+        is_there.then(|| self.urls.download(artifact))
+    }
+
+    /// True where the addresses on the page open for whatever fetches them, and not only for the
+    /// browser that somebody signed in with.
+    pub(super) fn opens_elsewhere(&self) -> bool {
+        self.app.visibility != Visibility::Private || self.urls.secret.is_some()
     }
 
     /// What fetches and installs a file on Linux. A shell has none of the visitor's rights but those that
     /// are in an address, so that what is private is fetched by the browser.
     fn install_commands(&self, artifact: &Artifact) -> Option<Commands> {
         let url = self.download(artifact)?;
-        let is_open = self.app.visibility != Visibility::Private || self.urls.secret.is_some();
-        (artifact.platform == Platform::Linux).then(|| on_linux(artifact, is_open.then_some(url.as_str())))
+        let url = self.opens_elsewhere().then_some(url.as_str());
+        (artifact.platform == Platform::Linux).then(|| on_linux(artifact, url))
     }
 }
 
@@ -142,7 +154,7 @@ impl Section {
         if artifacts.is_empty() {
             return None;
         }
-        let best = scene.best(platform, artifacts);
+        let best = best(platform, artifacts, scene.visitor);
         let mut section = Self {
             id: platform.as_str(),
             title: platform_name(platform),
@@ -177,7 +189,7 @@ impl Section {
             self.actions.extend(alternatives(best, artifacts, scene));
         }
         self.remarks = told.remarks;
-        self.warnings = warnings(best, told.said);
+        self.warnings = warnings(best, scene, told.said);
         self.facts = facts(best, told.facts);
         self.install = scene.install_commands(best);
         if self.install.is_none() && scene.download(best).is_some() {
@@ -241,13 +253,13 @@ fn needs(artifact: &Artifact) -> Option<String> {
 }
 
 /// What may keep a file from working, in the words of its inspection.
-fn warnings(artifact: &Artifact, said: &[&str]) -> Vec<String> {
+fn warnings(artifact: &Artifact, scene: &Scene<'_>, said: &[&str]) -> Vec<String> {
     /// Good to know for those who publish, and the end of it for those who install.
     const DECISIVE: &[&str] = &["apk.old_target", "nupkg.update_only"];
     let is_told = |finding: &Finding| {
         let code = finding.code.as_ref();
         let matters = finding.severity == Severity::Warning || DECISIVE.contains(&code);
-        matters && !said.contains(&code)
+        matters && scene.is_installed(artifact) && !said.contains(&code)
     };
     let findings = findings(&artifact.metadata).into_iter().filter(is_told);
     findings.map(|finding| visible(&finding.message)).collect()
@@ -262,7 +274,7 @@ impl FileRow {
             about: needs(artifact).map_or_else(|| about.clone(), |needs| format!("{about} · {needs}")),
             size: human_size(artifact.size_bytes),
             sha256: artifact.sha256.to_string(),
-            warnings: warnings(artifact, &[]),
+            warnings: warnings(artifact, scene, &[]),
             install: to_install(artifact).filter(|_| scene.downloads.contains(&artifact.id)),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use dist_inspect::arch::spelled;
 use dist_model::{MoveCause, Platform, Timestamp};
 
 /// How many characters of somebody else's text a page shows in one place.
@@ -81,6 +82,7 @@ pub(super) fn platform_name(platform: Platform) -> &'static str {
 
 /// The processor as people of the platform call it; nothing where a file is for all of them.
 pub(super) fn processor(platform: Platform, arch: &str) -> Cow<'_, str> {
+    let arch = spelled(arch);
     let name = match (platform, arch) {
         (_, "" | "any") | (Platform::Ios, _) | (Platform::AndroidApk | Platform::AndroidAab, "universal") => "",
         (Platform::Macos, "arm64") => "Apple silicon",
@@ -188,6 +190,19 @@ mod tests {
             ("2030-01-01T00:00:00Z", "until 1 Jan 2030, 3 years from now"),
         ] {
             assert_eq!(until(at(end), now), words);
+        }
+    }
+
+    #[test]
+    fn processors_have_one_name_each() {
+        for (platform, arch, name) in [
+            (Platform::Windows, "x64", "64-bit (x64)"),
+            (Platform::Linux, "aarch64", "ARM64"),
+            (Platform::Linux, "noarch", ""),
+            (Platform::Macos, "universal2", "Apple silicon and Intel"),
+            (Platform::Linux, "z80", "z80"),
+        ] {
+            assert_eq!(processor(platform, arch), name);
         }
     }
 

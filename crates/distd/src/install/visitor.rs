@@ -1,5 +1,6 @@
 //! What the visitor holds in their hands.
 
+use dist_inspect::arch::{spell, spelled};
 use dist_model::Platform;
 use http::{HeaderMap, header};
 
@@ -44,12 +45,26 @@ impl Visitor {
             _ => None,
         };
         let platform = platform.or_else(|| agent::platform(agent));
-        // Every Mac says that it has an Intel, and phones say nothing that can be relied on.
-        let tells = matches!(platform, Some(Platform::Linux | Platform::Windows));
+        // Every Mac says that it has an Intel, and phones say nothing that can be relied on. Windows says
+        // x64 on ARM too, and so does Chromium on Linux.
+        let tells = |arch: &&str| match platform {
+            Some(Platform::Windows) => *arch != "x86_64",
+            Some(Platform::Linux) => *arch != "x86_64" || !agent.contains("Chrome/"),
+            _ => false,
+        };
         Self {
             platform,
-            arch: arch.or_else(|| agent::first_word(agent, PROCESSORS).filter(|_| tells)),
+            arch: arch.or_else(|| agent::first_word(agent, PROCESSORS).filter(tells)),
             packages: agent::first_word(agent, PACKAGES).filter(|_| platform == Some(Platform::Linux)),
+        }
+    }
+
+    /// Who asks for a platform's file and nothing else, perhaps for a processor.
+    pub(super) fn on(platform: Platform, arch: Option<&str>) -> Self {
+        Self {
+            platform: Some(platform),
+            arch: arch.and_then(spell),
+            packages: None,
         }
     }
 
@@ -76,6 +91,7 @@ impl Visitor {
     /// How well a file for `arch` suits, the smaller the better; `None` where it does not run on
     /// the visitor's processor. Where that is not known, what most people have comes first.
     pub(super) fn suits(self, platform: Platform, arch: &str) -> Option<u8> {
+        let arch = spelled(arch);
         let is_for_all = matches!(arch, "" | "any" | "universal");
         let Some(own) = self.arch.filter(|_| self.platform == Some(platform)) else {
             let is_usual = match platform {
@@ -162,7 +178,19 @@ mod tests {
                 "",
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64)",
                 Some(Platform::Windows),
-                Some("x86_64"),
+                None,
+            ),
+            (
+                "",
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+                Some(Platform::Linux),
+                None,
+            ),
+            (
+                "",
+                "Mozilla/5.0 (X11; Linux aarch64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.0.0 Safari/537.36",
+                Some(Platform::Linux),
+                Some("arm64"),
             ),
             (
                 "\"Windows\"",
@@ -195,11 +223,7 @@ mod tests {
 
     #[test]
     fn a_file_suits_who_can_run_it() {
-        let on = |platform, arch| Visitor {
-            platform: Some(platform),
-            arch,
-            packages: None,
-        };
+        let on = Visitor::on;
         for (visitor, platform, arch, expected) in [
             (on(Platform::Macos, Some("arm64")), Platform::Macos, "arm64", Some(0)),
             (
@@ -211,6 +235,9 @@ mod tests {
             (on(Platform::Macos, Some("arm64")), Platform::Macos, "x86_64", Some(1)),
             (on(Platform::Macos, Some("x86_64")), Platform::Macos, "arm64", None),
             (on(Platform::Linux, Some("x86_64")), Platform::Linux, "arm64", None),
+            (on(Platform::Linux, Some("x86_64")), Platform::Linux, "amd64", Some(0)),
+            (on(Platform::Linux, None), Platform::Linux, "aarch64", Some(2)),
+            (on(Platform::Linux, None), Platform::Linux, "amd64", Some(1)),
             (on(Platform::Windows, Some("x86_64")), Platform::Windows, "x86", Some(0)),
             // Nothing is known of the processor that the file would be taken to.
             (on(Platform::Linux, Some("x86_64")), Platform::Macos, "arm64", Some(1)),

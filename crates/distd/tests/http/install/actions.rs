@@ -1,10 +1,12 @@
 //! What each platform's action is, and what is said of it.
 
+use std::sync::Arc;
+
 use dist_inspect::Format;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{ANDROID, IPHONE, LINUX, MAC, WINDOWS, has, lacks, own, page, publish, with_reports};
+use super::{ANDROID, IPHONE, LINUX, MAC, Told, WINDOWS, has, lacks, own, page, publish, with_reports};
 use crate::common::Site;
 
 const ITMS: &str = "itms-services://";
@@ -19,8 +21,8 @@ async fn with_ipa() -> Site {
 async fn an_ipa_is_not_installable_by_itself() {
     let site = with_ipa().await;
     let text = page(&site, IPHONE).await.text();
-    has(&text, &["cannot be installed from this page"]);
-    lacks(&text, &[ITMS, "/download/"]);
+    has(&text, &["cannot be installed from this page", "for iPhone and iPad.\""]);
+    lacks(&text, &[ITMS, "/download/", "\"Install "]);
     site.patch("/api/apps/acme", &json!({"ios_public_download": true}))
         .await
         .expect(200);
@@ -40,14 +42,19 @@ async fn testflight_is_the_only_action_of_its_mode() {
     for agent in [IPHONE, LINUX] {
         let text = page(&site, agent).await.text();
         has(&text, &[&format!("href=\"{url}\"")]);
-        lacks(&text, &[ITMS, "/download/"]);
+        // What is wrong with the file is not wrong with what Apple made of it.
+        lacks(&text, &[ITMS, "/download/", "devices refuse it"]);
     }
     site.get("/install/acme/beta/manifest.plist").await.expect(404);
 }
 
 #[tokio::test]
 async fn enterprise_apps_install_over_the_air() {
-    let site = Site::start_with(|config| config.public_url = Some("http://get.example.org".to_owned())).await;
+    let site = Site::start_with(|config| {
+        config.public_url = Some("http://get.example.org".to_owned());
+        config.inspector = Arc::new(Told(|_, _| {}));
+    })
+    .await;
     let digest = site.publish_example("acme", "hello-1.0.0.ipa", "ios").await;
     let changes =
         json!({"ios_mode": "enterprise", "bundle_ids": {"ios": "dev.dist.hello"}, "display_name": "A <b> & \"c\""});
@@ -86,6 +93,32 @@ async fn enterprise(report: fn(&str, &mut dist_inspect::Report)) -> String {
     let changes = json!({"ios_mode": "enterprise", "bundle_ids": {"ios": "com.acme"}});
     site.patch("/api/apps/acme", &changes).await.expect(200);
     own(&site, IPHONE).await
+}
+
+#[tokio::test]
+async fn what_every_device_refuses_has_no_install_action() {
+    let site = with_ipa().await;
+    site.patch("/api/apps/acme", &json!({"ios_mode": "enterprise"}))
+        .await
+        .expect(200);
+    let text = own(&site, IPHONE).await;
+    has(&text, &["The app is not signed; devices refuse it."]);
+    lacks(&text, &[ITMS, "can install"]);
+}
+
+/// iOS fetches the manifest without the cookies of the browser.
+#[tokio::test]
+async fn a_session_installs_no_private_app_on_an_iphone() {
+    let site = with_reports(|_, _| {}).await;
+    publish(&site, "1.0.0", &[("ios", "acme.ipa")]).await;
+    let changes = json!({"ios_mode": "enterprise", "bundle_ids": {"ios": "com.acme"}, "visibility": "private"});
+    site.patch("/api/apps/acme", &changes).await.expect(200);
+    for agent in [IPHONE, LINUX] {
+        let call = site.call(Method::GET, "/install/acme/beta").token(&site.admin);
+        let text = call.header("user-agent", agent).send().await.expect(200).text();
+        has(&text, &["open a tester link to this channel on the iPhone or iPad"]);
+        lacks(&text, &[ITMS, "<svg"]);
+    }
 }
 
 fn profile(report: &mut dist_inspect::Report, profile: &Value) {
@@ -304,7 +337,10 @@ async fn the_file_for_the_visitors_processor_is_the_big_button() {
     ];
     publish(&site, "1.0.0", &files).await;
     let fact = |name: &str| format!("<dt>File</dt><dd><bdi>{name}</bdi>");
-    has(&own(&site, WINDOWS).await, &[&fact("acme-windows-x86_64.zip")]);
+    has(
+        &own(&site, WINDOWS).await,
+        &[&fact("acme-windows-x86_64.zip"), "For ARM64"],
+    );
     let hinted = site
         .call(Method::GET, "/install/acme/beta")
         .header("user-agent", WINDOWS)
@@ -331,4 +367,28 @@ async fn the_file_for_the_visitors_processor_is_the_big_button() {
         ],
     );
     lacks(&text, &["class=\"button"]);
+}
+
+#[tokio::test]
+async fn what_a_browser_says_of_every_processor_rules_nothing_out() {
+    let site = with_reports(|_, _| {}).await;
+    let files = [
+        ("windows", "acme-windows-arm64.zip"),
+        ("linux", "acme-linux-arm64.tar.gz"),
+    ];
+    publish(&site, "1.0.0", &files).await;
+    let chromium = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0";
+    for agent in [WINDOWS, chromium] {
+        has(&own(&site, agent).await, &["button primary", "ARM64"]);
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_may_spell_a_processor_as_its_builders_do() {
+    let site = with_reports(|_, _| {}).await;
+    let sha256 = site.upload(&site.admin, "for amd64").await;
+    let artifact = json!({"platform": "linux", "arch": "amd64", "filename": "acme.tar.gz", "sha256": sha256});
+    let manifest = json!({"app": "acme", "version": "1.0.0", "channel": "beta", "artifacts": [artifact]});
+    site.post("/api/apps/acme/releases", &manifest).await.expect(201);
+    has(&own(&site, LINUX).await, &["Download for Linux", "x86_64"]);
 }

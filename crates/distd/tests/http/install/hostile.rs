@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use http::Method;
 use serde_json::json;
 
 use super::{ANDROID, IPHONE, LINUX, MAC, WINDOWS, lacks, page, with_reports};
@@ -144,6 +145,16 @@ async fn a_hostile_file_name_stays_one_word_of_a_command() {
         "artifacts": [{"platform": "linux", "filename": "-a'$(reboot)`x`;b.deb", "sha256": digest}]});
     site.post("/api/apps/acme/releases", &manifest).await.expect(201);
     let text = page(&site, LINUX).await.text();
+    let digest = site.upload(&site.admin, "y").await;
+    let manifest = json!({"app": "acme", "version": "2.0.0", "channel": "windows",
+        "artifacts": [{"platform": "windows", "filename": "a’; calc; ‘[b].zip", "sha256": digest}]});
+    site.post("/api/apps/acme/releases", &manifest).await.expect(201);
+    let call = site
+        .call(Method::GET, "/install/acme/windows")
+        .header("user-agent", WINDOWS);
+    let powershell = call.send().await.expect(200).text();
+    let word = "-LiteralPath &#39;.\\a’’; calc; ‘‘[b].zip&#39;)";
+    assert!(powershell.contains(word), "{powershell}");
     let word = "&#39;./-a&#39;\\&#39;&#39;$(reboot)`x`;b.deb&#39;";
     assert!(text.contains(&format!("sudo apt install {word}")), "{text}");
 }

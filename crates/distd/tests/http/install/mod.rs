@@ -3,6 +3,7 @@
 mod actions;
 mod hostile;
 mod index;
+mod latest;
 mod page;
 
 use std::fs::File;

@@ -43,6 +43,28 @@ async fn the_visitors_platform_comes_first() {
     );
 }
 
+/// An iPad says that it is a Mac.
+#[tokio::test]
+async fn an_ipad_does_not_read_that_there_is_nothing_for_it() {
+    let site = with_reports(|_, _| {}).await;
+    publish(&site, "1.0.0", &[("ios", "acme.ipa")]).await;
+    let text = page(&site, MAC).await.text();
+    has(&text, &["<details class=\"platform\" open>", "iPhone and iPad"]);
+    lacks(&text, &["There is nothing for"]);
+}
+
+#[tokio::test]
+async fn where_nothing_is_seen_one_may_sign_in() {
+    let site = Site::start().await;
+    site.publish("acme", "1.0.0", "beta").await;
+    let visibility = json!({"visibility": "private"});
+    site.patch("/api/apps/acme", &visibility).await.expect(200);
+    let text = site.get("/install/acme/beta").await.expect(404).text();
+    has(&text, &["href=\"/dist/admin/sign-in?next=%2Finstall%2Facme%2Fbeta\""]);
+    let text = site.admin_get("/install/acme/nope").await.expect(404).text();
+    lacks(&text, &["sign-in"]);
+}
+
 #[tokio::test]
 async fn only_phones_have_use_for_a_code() {
     let site = Site::start().await;
@@ -120,7 +142,7 @@ async fn other_sites_can_show_a_preview() {
         &[
             "<title>Acme 1.0.0</title>",
             "<meta property=\"og:title\" content=\"Acme 1.0.0\">",
-            "<meta property=\"og:description\" content=\"Install Acme 1.0.0 on Linux.\">",
+            "<meta property=\"og:description\" content=\"Acme 1.0.0 for Linux.\">",
             &format!("<meta property=\"og:url\" content=\"{url}\">"),
             &format!("<meta property=\"og:image\" content=\"{icon}\">"),
             &format!("<link rel=\"icon\" href=\"{icon}\">"),
