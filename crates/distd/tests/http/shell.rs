@@ -252,7 +252,7 @@ async fn a_backup_that_nobody_waits_for_does_not_keep_the_process() {
         name: "upkeep".to_owned(),
         scopes: Scopes([Scope::Admin].into()),
         app_slug: None,
-        channels: Vec::new(),
+        channels: std::collections::BTreeSet::new(),
         expires_at: None,
     };
     let local = Caller::new(Principal::Local(0));
