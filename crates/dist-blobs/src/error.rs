@@ -37,6 +37,15 @@ pub enum OpenError {
         /// Whom this process acts as.
         ours: Ids,
     },
+    /// Objects cannot be renamed into their folder.
+    #[error(
+        "{0}/objects and {0}/staging are on different file systems, and must be on one: move the whole of {0} to the other",
+        data.display()
+    )]
+    Apart {
+        /// The data folder.
+        data: PathBuf,
+    },
     /// The file system is mounted read-only.
     #[error("{} is on a file system that is mounted read-only", path.display())]
     ReadOnly {
@@ -67,6 +76,7 @@ impl OpenError {
         match self {
             Self::NetworkFilesystem { .. } => ErrorCode::StoreNetworkFilesystem,
             Self::PermissionDenied { .. } => ErrorCode::StorePermission,
+            Self::Apart { .. } => ErrorCode::StoreApart,
             Self::ReadOnly { .. } => ErrorCode::StoreReadOnly,
             Self::Full { .. } => ErrorCode::StoreFull,
             Self::Io { .. } => ErrorCode::StoreIo,

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use dist_blobs::{BlobError, FsStore, OpenError, Staging, Stored, Swept, Verdict, sync_folder};
@@ -284,4 +284,21 @@ fn a_full_disk_refuses_writes_and_recovers() {
     staging.write(&["and ended"]).unwrap();
     let stored = staging.finish(None).unwrap();
     assert_eq!(store.verify(&stored.digest).unwrap(), Verdict::Whole);
+}
+
+#[test]
+fn folders_on_two_file_systems_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
+        println!("two file systems: not run, there is no /dev/shm here");
+        return;
+    };
+    let device = |path: &Path| fs::metadata(path).unwrap().dev();
+    if device(folder.path()) == device(memory.path()) {
+        println!("two file systems: not run, /dev/shm is the one that the temporary folder is on");
+        return;
+    }
+    std::os::unix::fs::symlink(memory.path(), folder.path().join("objects")).unwrap();
+    let refused = FsStore::open(folder.path()).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::StoreApart);
 }

@@ -237,6 +237,7 @@ codes! {
     StoreForeign "store.foreign" Conflict "The database in this folder is not one of ours."
     StoreProjections "store.projection_mismatch" Conflict "The store's tables were made by an older version; bring it forward with `dist store upgrade`, or by starting this version's distd."
     StoreNetworkFilesystem "store.network_filesystem" Conflict "SQLite's locks cannot be trusted on a network file system; use a local disk."
+    StoreApart "store.apart" Conflict "The folders `objects` and `staging` are on different file systems; put the whole data folder on one."
     StorePermission "store.permission_denied" Forbidden "The folder belongs to another user; the message says which chown is missing."
     StoreReadOnly "store.read_only" Internal "The store's disk cannot be written."
     StoreBusy "store.busy" Unavailable "Another process holds the store; try again."

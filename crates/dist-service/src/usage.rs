@@ -22,12 +22,44 @@ const MOST_ADDRESSES: usize = 4096;
 #[derive(Default)]
 pub(crate) struct Usage(Mutex<Counts>);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Counts {
     tokens: HashMap<TokenId, Timestamp>,
     sessions: HashMap<SessionId, Timestamp>,
     downloads: HashMap<(ArtifactId, String), u64>,
     strangers: HashMap<(Option<IpAddr>, Timestamp), u64>,
+}
+
+impl Counts {
+    fn is_empty(&self) -> bool {
+        self.tokens.is_empty() && self.sessions.is_empty() && self.downloads.is_empty() && self.strangers.is_empty()
+    }
+
+    /// Takes everything, but of the strangers only those of minutes up to `until`.
+    fn take(&mut self, until: Timestamp) -> Self {
+        Self {
+            tokens: std::mem::take(&mut self.tokens),
+            sessions: std::mem::take(&mut self.sessions),
+            downloads: std::mem::take(&mut self.downloads),
+            strangers: self.strangers.extract_if(|(_, minute), _| *minute <= until).collect(),
+        }
+    }
+
+    /// Takes back what could not be written. What has come since is newer.
+    fn put_back(&mut self, counts: Self) {
+        for (id, at) in counts.tokens {
+            self.tokens.entry(id).or_insert(at);
+        }
+        for (id, at) in counts.sessions {
+            self.sessions.entry(id).or_insert(at);
+        }
+        for (key, count) in counts.downloads {
+            *self.downloads.entry(key).or_default() += count;
+        }
+        for (key, count) in counts.strangers {
+            *self.strangers.entry(key).or_default() += count;
+        }
+    }
 }
 
 impl Usage {
@@ -110,7 +142,8 @@ impl Service {
         .await
     }
 
-    /// Writes what has gathered: uses, downloads, and the strangers of the minutes that are over.
+    /// Writes what has gathered: uses, downloads, and the strangers of the minutes that are over. What
+    /// cannot be written, on a full disk for one, waits for the next time.
     pub async fn flush(&self) -> Result<(), Error> {
         let over = self.now().plus_millis(-MINUTE);
         self.flush_until(over).await
@@ -122,37 +155,39 @@ impl Service {
     }
 
     async fn flush_until(&self, until: Timestamp) -> Result<(), Error> {
-        let (tokens, sessions, downloads, strangers) = {
-            let mut counts = self.usage().counts();
-            let strangers: HashMap<_, _> = counts.strangers.extract_if(|(_, minute), _| *minute <= until).collect();
-            (
-                std::mem::take(&mut counts.tokens),
-                std::mem::take(&mut counts.sessions),
-                std::mem::take(&mut counts.downloads),
-                strangers,
-            )
-        };
-        if tokens.is_empty() && sessions.is_empty() && downloads.is_empty() && strangers.is_empty() {
+        let counts = self.usage().counts().take(until);
+        if counts.is_empty() {
             return Ok(());
         }
+        let written = self.write_counts(counts.clone()).await;
+        // What may have been written must not count twice.
+        if let Err(error) = &written
+            && error.refusal().code != ErrorCode::StoreOutcomeUnknown
+        {
+            self.usage().counts().put_back(counts);
+        }
+        written
+    }
+
+    async fn write_counts(&self, counts: Counts) -> Result<(), Error> {
         let caller = Caller::new(Principal::System);
         self.write(&caller, move |tx, _| {
-            for (id, at) in &tokens {
+            for (id, at) in &counts.tokens {
                 tx.execute(
                     "UPDATE tokens SET last_used_at = ?2 WHERE id = ?1",
                     params![id.as_str(), &at.to_string()],
                 )?;
             }
-            for (id, at) in &sessions {
+            for (id, at) in &counts.sessions {
                 tx.execute(
                     "UPDATE sessions SET last_seen_at = ?2 WHERE id = ?1",
                     params![id.as_str(), &at.to_string()],
                 )?;
             }
-            for ((artifact, day), count) in &downloads {
+            for ((artifact, day), count) in &counts.downloads {
                 add_downloads(tx, artifact, day, *count)?;
             }
-            let events = strangers.into_iter().map(|((address, minute), count)| {
+            let events = counts.strangers.into_iter().map(|((address, minute), count)| {
                 let address = address.map_or_else(|| "many others".to_owned(), |address| address.to_string());
                 Event::StrangersRefused(events::StrangersRefused { address, minute, count })
             });

@@ -315,3 +315,30 @@ async fn clocks_that_are_set_back_hide_nothing() {
         [last]
     );
 }
+
+#[tokio::test]
+async fn counts_that_cannot_be_written_wait() {
+    let world = World::new();
+    for _ in 0..3 {
+        world.service.count_stranger("192.0.2.1".parse().unwrap());
+    }
+    world.pass(120);
+    // As a full disk would, the table takes nothing for a while.
+    let connection = rusqlite::Connection::open(world.folder.path().join("dist.db")).unwrap();
+    let refuse = "CREATE TRIGGER full BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'full'); END";
+    connection.execute_batch(refuse).unwrap();
+    world.service.flush().await.unwrap_err();
+    connection.execute_batch("DROP TRIGGER full").unwrap();
+    world.service.flush().await.unwrap();
+    world.service.flush().await.unwrap();
+    let refused = AuditFilter {
+        action: Some("access.strangers_refused".to_owned()),
+        ..AuditFilter::default()
+    };
+    let page = world
+        .service
+        .audit(&local(), &refused, &Paging::default())
+        .await
+        .unwrap();
+    assert_eq!((page.items.len(), &page.items[0].metadata["count"]), (1, &3.into()));
+}

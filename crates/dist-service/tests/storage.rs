@@ -79,6 +79,25 @@ async fn storage_counts_an_object_once_and_lets_go_of_what_goes() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_set_back_hides_no_storage() {
+    let world = World::new();
+    let digest = world.upload(&local(), b"bytes").await;
+    let draft = PublishRequest {
+        draft: true,
+        ..request("1.0.0", None, vec![artifact("acme-linux", digest)])
+    };
+    world.service.publish(&local(), draft, None).await.unwrap();
+    world.pass(-3 * 24 * 3600);
+    world
+        .service
+        .discard(&local(), &acme(), &version("1.0.0"))
+        .await
+        .unwrap();
+    let used = world.service.storage(&local()).await.unwrap();
+    assert_eq!((used.bytes, used.days.len(), used.days[0].bytes), (0, 2, 0));
+}
+
+#[tokio::test]
 async fn the_plan_of_retention_is_what_a_cleanup_does() {
     let world = World::new();
     for n in 0..9 {

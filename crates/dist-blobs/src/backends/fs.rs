@@ -68,6 +68,7 @@ impl FsStore {
             objects: open_folder(data, "objects", 0o755)?,
             staging: open_folder(data, "staging", 0o700)?,
         };
+        refuse_apart(data, &folders)?;
         Ok(Self {
             backend: Fs {
                 folders: Arc::new(folders),
@@ -367,6 +368,20 @@ fn open_folder(data: &Path, name: &str, mode: u32) -> Result<OwnedFd, OpenError>
     }
     check_access(data, &path)?;
     Ok(fd)
+}
+
+/// Sees that both folders are on one file system: an object gets its name by a rename from one to the
+/// other, which goes no further. A folder that links or mounts put on another disk would take uploads
+/// and keep none.
+fn refuse_apart(data: &Path, folders: &Folders) -> Result<(), OpenError> {
+    let device = |folder: &OwnedFd, name: &str| match rustix::fs::fstat(folder) {
+        Ok(stat) => Ok(stat.st_dev),
+        Err(errno) => Err(open_error("stat", &data.join(name), data, data, errno)),
+    };
+    if device(&folders.objects, "objects")? == device(&folders.staging, "staging")? {
+        return Ok(());
+    }
+    Err(OpenError::Apart { data: data.to_owned() })
 }
 
 /// Sees that this process may write `path`, which is the data folder `data` or something in it, so
