@@ -54,7 +54,12 @@ impl utoipa::Modify for Bearer {
 fn all() -> OpenApiRouter<Arc<Site>> {
     let tus = OpenApiRouter::new()
         .routes(routes!(uploads::options, uploads::create))
-        .routes(routes!(uploads::head, uploads::append, uploads::terminate))
+        .routes(routes!(
+            uploads::head,
+            uploads::append,
+            uploads::terminate,
+            uploads::as_named
+        ))
         .layer(map_response(uploads::mark));
     OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi())
         .routes(routes!(health::healthz))
