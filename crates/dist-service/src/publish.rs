@@ -161,7 +161,9 @@ impl Service {
                 scene,
                 artifacts.iter().map(|artifact| &artifact.sha256).chain(&icons),
             )?;
+            let was_in_channel = wanted.map(|name| rows::was_in_channel(&*tx, name, &release));
             let state = PublishDraftState {
+                was_in_channel: was_in_channel.transpose()?.unwrap_or(false),
                 app,
                 release,
                 artifacts,
