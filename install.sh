@@ -143,7 +143,7 @@ main() {
             *) refuse "$1 is not known; see --help" 2 ;;
         esac
         case $1 in
-            --version) version=${2#v} ;;
+            --version) version=$2 ;;
             --from) from=$2 ;;
             --server) server=$2 ;;
             --sha256) sha256=$2 ;;
@@ -151,6 +151,8 @@ main() {
         esac
         shift 2
     done
+    # A tag's name is taken for its version.
+    version=${version#v}
     [ -z "$from" ] || [ -z "$server" ] || refuse "--from and --server exclude each other" 2
     [ -z "$sha256" ] || is_digest "$sha256" || refuse "--sha256 is 64 hexadecimal digits in lower case" 2
 

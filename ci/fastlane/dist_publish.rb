@@ -48,7 +48,7 @@ module Fastlane
           app: "The app's slug", version: "The version", build: "The build", channel: "The channel to move"
         }
         switches = {
-          draft: "Begin or fill a draft, which other jobs add to", dry_run: "Check everything and write nothing",
+          draft: "Begin or fill a draft, which other jobs add to", dry_run: "Say what would be published and write nothing",
           strict: "Refuse what is otherwise a warning"
         }
         options = texts.map do |key, text|

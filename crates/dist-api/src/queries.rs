@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Which part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
     /// Where the page before ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,7 @@ pub enum Order {
 /// Which releases of an app.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct ReleaseQuery {
     /// Only those that stand so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +48,7 @@ pub struct ReleaseQuery {
 /// Which audit events.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Only those of this app.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -192,6 +192,7 @@ mod tests {
             r#", "expires_at": "2026-12-31T00:00:00+01:00""#,
             Ok(Some("2026-12-30T23:00:00.000Z")),
         );
+        check(r#", "expires_in": "999999999d""#, Ok(Some("9999-12-30T22:00:00.000Z")));
         check(r#", "expires_in": "-1d""#, Err(ErrorCode::TokenInvalid));
         check(
             r#", "expires_in": "1d", "expires_at": "2026-12-31T00:00:00Z""#,

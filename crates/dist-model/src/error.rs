@@ -162,7 +162,7 @@ codes! {
     BundleIdRequired "app.bundle_id_required" Invalid "Mode enterprise needs the iOS bundle id."
 
     ReleaseNotFound "release.not_found" NotFound "No such release in this app."
-    ReleaseAmbiguous "release.ambiguous" Usage "The version names several builds; name the release by its id or as VERSION+build with --build."
+    ReleaseAmbiguous "release.ambiguous" Usage "The version names several builds; name the release by its id, or its build with --build."
     ReleaseConflict "release.conflict" Conflict "This version and build is published with other artifacts; releases never change, so publish under a new version or build."
     ReleaseYanked "release.yanked" Conflict "This release was yanked and is never offered again."
     ReleaseDeleted "release.deleted" Conflict "This release was cleaned up; its version and build stay taken."

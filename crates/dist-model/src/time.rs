@@ -19,13 +19,14 @@ use crate::{ErrorCode, Refusal};
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
-/// The first instant whose text no longer has a four-digit year: 10000-01-01T00:00:00Z.
-const END: i64 = 253_402_300_800_000;
+/// The first instant that has no text any more: jiff's milliseconds end at 9999-12-30T22:00:00Z, so that
+/// every time has a four-digit year at any offset.
+const END: i64 = 253_402_207_200_001;
 /// 0000-01-01T00:00:00Z.
 const START: i64 = -62_167_219_200_000;
 
 impl Timestamp {
-    /// From milliseconds since the Unix epoch; what lies outside the years 0 to 9999 is clamped.
+    /// From milliseconds since the Unix epoch; what has no text, outside the years 0 to 9999, is clamped.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(START, END - 1))
     }
@@ -118,6 +119,14 @@ mod tests {
             prop_assert_eq!(a.to_string().len(), 24);
             prop_assert_eq!(a.cmp(&b), a.to_string().cmp(&b.to_string()));
         }
+    }
+
+    #[test]
+    fn a_time_that_is_too_far_away_is_the_last_one_with_a_text() {
+        let last = Timestamp::default().plus(Duration::from_secs(u64::MAX));
+        assert_eq!(last, Timestamp::from_millis(END - 1));
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(i64::MIN).to_string(), "0000-01-01T00:00:00.000Z");
     }
 
     #[test]

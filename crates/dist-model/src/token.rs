@@ -103,10 +103,10 @@ impl Token {
             )
             .with("scope", scope.as_str()));
         }
-        if self.app_slug.is_some() && self.app_slug.as_ref() != app {
+        if let Some(own) = self.app_slug.as_ref().filter(|own| Some(*own) != app) {
             return Err(Refusal::new(
                 ErrorCode::AuthAppForbidden,
-                format!("the token {:?} is for another app", self.name),
+                format!("the token {:?} is for the app {own} only", self.name),
             ));
         }
         if let Some(channel) = channel

@@ -294,6 +294,7 @@ fn a_draft_is_filled_by_several_jobs_and_published_whole() {
         release: begun.value.release,
         artifacts: begun.value.artifacts,
         channel: None,
+        was_in_channel: false,
     };
     let require = DraftIntent {
         require: BTreeSet::from([Platform::Ios, Platform::Windows]),
@@ -312,6 +313,49 @@ fn a_draft_is_filled_by_several_jobs_and_published_whole() {
         "the draft remembers its channel"
     );
     assert_eq!(published.value.release.status, ReleaseStatus::Published);
+}
+
+#[test]
+fn a_published_draft_again_moves_a_channel_that_never_had_it_and_no_other() {
+    let published = first();
+    let state = |was_in_channel| {
+        let PublishState { app, channel, .. } = after(&published, was_in_channel);
+        PublishDraftState {
+            app: app.unwrap(),
+            release: published.release.clone(),
+            artifacts: published.artifacts.clone(),
+            channel,
+            was_in_channel,
+        }
+    };
+    let again = decide::publish_draft(state(true), &DraftIntent::default(), &context()).unwrap();
+    assert_eq!((again.value.status, again.events), (PublishStatus::Unchanged, vec![]));
+
+    let moved = decide::publish_draft(state(false), &DraftIntent::default(), &context()).unwrap();
+    assert_eq!(actions(&moved.events), ["channel.published"]);
+    assert_eq!(
+        (moved.value.status, moved.value.channel.unwrap().revision),
+        (PublishStatus::Unchanged, 2)
+    );
+
+    let mut closed = state(false);
+    closed.channel.as_mut().unwrap().channel.policy = ChannelPolicy::PromoteOnly;
+    let stale = DraftIntent {
+        if_current: Some(7),
+        ..DraftIntent::default()
+    };
+    let lacking = DraftIntent {
+        require: BTreeSet::from([Platform::Ios]),
+        ..DraftIntent::default()
+    };
+    for (state, intent, code) in [
+        (closed, DraftIntent::default(), ErrorCode::PromoteOnly),
+        (state(false), stale, ErrorCode::ChannelMoved),
+        (state(true), lacking, ErrorCode::ReleaseIncomplete),
+    ] {
+        let refusal = decide::publish_draft(state, &intent, &context()).unwrap_err();
+        assert_eq!(refusal.code, code);
+    }
 }
 
 #[test]

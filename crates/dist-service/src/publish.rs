@@ -145,6 +145,7 @@ impl Service {
                 .require(Scope::Publish, Some(&slug), intent.channel.as_ref(), scene.context.now)?;
             let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
             let release = selector.find(&*tx, &app, true)?;
+            require_draft(scene, &slug, &release)?;
             let wanted = intent.channel.as_ref().or(release.channel.as_ref());
             scene
                 .caller
@@ -161,7 +162,9 @@ impl Service {
                 scene,
                 artifacts.iter().map(|artifact| &artifact.sha256).chain(&icons),
             )?;
+            let was_in_channel = wanted.map(|name| rows::was_in_channel(&*tx, name, &release));
             let state = PublishDraftState {
+                was_in_channel: was_in_channel.transpose()?.unwrap_or(false),
                 app,
                 release,
                 artifacts,
@@ -183,6 +186,7 @@ impl Service {
                 .require(Scope::Publish, Some(&slug), None, scene.context.now)?;
             let app = rows::app_by_slug(&*tx, &slug)?.ok_or_else(|| no_such_app(&slug))?;
             let release = selector.find(&*tx, &app, true)?;
+            require_draft(scene, &slug, &release)?;
             let decided = decide::discard(&release)?;
             Ok(Decided {
                 events: decided.events,
@@ -220,6 +224,9 @@ fn decide_publish(
         Some(app) => standing(tx, app, &intent)?,
         None => None,
     };
+    if let Some((release, _)) = &release {
+        require_draft(scene, &intent.slug, release)?;
+    }
     // What was published before stays as it was found then.
     if release
         .as_ref()
@@ -247,6 +254,18 @@ fn decide_publish(
         &scene.context,
         &mut scene.ids(),
     )?)
+}
+
+/// Refuses a caller who may not publish to the channel that a draft is meant for: what is added to the
+/// draft, or taken with it, is that channel's next release.
+fn require_draft(scene: &Scene, slug: &Slug, release: &Release) -> Result<(), Refusal> {
+    let channel = match release.status {
+        ReleaseStatus::Draft => release.channel.as_ref(),
+        _ => None,
+    };
+    scene
+        .caller
+        .require(Scope::Publish, Some(slug), channel, scene.context.now)
 }
 
 /// The release of the same version and build.

@@ -223,7 +223,29 @@ async fn two_jobs_fill_a_draft() {
         .publish_draft(&local(), &acme(), &selector, DraftIntent::default(), None)
         .await
         .unwrap();
-    assert_eq!(again.status, PublishStatus::Unchanged);
+    assert_eq!(
+        (again.status, again.channel.unwrap().revision),
+        (PublishStatus::Unchanged, 1)
+    );
+    let to_stable = DraftIntent {
+        channel: Some("stable".parse().unwrap()),
+        ..DraftIntent::default()
+    };
+    let elsewhere = world
+        .service
+        .publish_draft(&local(), &acme(), &selector, to_stable, None)
+        .await
+        .unwrap();
+    let moved = elsewhere.channel.unwrap();
+    assert_eq!(
+        (
+            elsewhere.status,
+            moved.channel.as_str(),
+            moved.release_id,
+            moved.revision
+        ),
+        (PublishStatus::Unchanged, "stable", elsewhere.release.id, 1)
+    );
     assert_eq!(
         code(world.service.discard(&local(), &acme(), &selector).await),
         ErrorCode::ReleaseNotDraft

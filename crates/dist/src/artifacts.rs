@@ -1,6 +1,8 @@
 //! Files on their way into a release: looked at, hashed once, and compared with what the manifest
 //! says of them.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -39,20 +41,28 @@ pub struct Staged {
     pub examined: Examined,
 }
 
-/// Looks at every file, several at a time; the answers stand in the order of `paths`.
-pub fn examine_all(paths: &[PathBuf], inspector: &dyn Inspector) -> Vec<Result<Examined, Refusal>> {
+/// A file to look at, under the name that it is known by.
+pub type Named<'a> = (&'a Path, Cow<'a, str>);
+
+/// The file under its own name.
+pub fn named(path: &Path) -> Named<'_> {
+    (path, path.file_name().map(OsStr::to_string_lossy).unwrap_or_default())
+}
+
+/// Looks at every file, several at a time; the answers stand in the order of `files`.
+pub fn examine_all(files: &[Named<'_>], inspector: &dyn Inspector) -> Vec<Result<Examined, Refusal>> {
     let workers = std::thread::available_parallelism()
         .map_or(1, usize::from)
-        .min(paths.len());
+        .min(files.len());
     let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(paths.len()));
+    let done = Mutex::new(Vec::with_capacity(files.len()));
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(path) = paths.get(place) else { break };
-                    let examined = examine(path, inspector);
+                    let Some((path, name)) = files.get(place) else { break };
+                    let examined = examine(path, name, inspector);
                     done.lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .push((place, examined));
@@ -70,7 +80,7 @@ pub fn examine_all(paths: &[PathBuf], inspector: &dyn Inspector) -> Vec<Result<E
 /// # Errors
 /// `artifact.path_not_found`, `artifact.not_a_file`, `artifact.unreadable`, or `artifact.changed`
 /// where it was written to in the meantime.
-fn examine(path: &Path, inspector: &dyn Inspector) -> Result<Examined, Refusal> {
+fn examine(path: &Path, name: &str, inspector: &dyn Inspector) -> Result<Examined, Refusal> {
     let unreadable = |error| refuse_io(path, &error);
     // Looked at before it is opened, since opening a pipe would wait for a writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -82,9 +92,8 @@ fn examine(path: &Path, inspector: &dyn Inspector) -> Result<Examined, Refusal> 
     }
     let mut file = File::open(path).map_err(unreadable)?;
     let stamp = FileStamp::of(&file.metadata().map_err(unreadable)?);
-    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let now = Timestamp::from_millis(SystemClock.now_ms());
-    let report = inspector.inspect(&file, &name, now).map_err(unreadable)?.report;
+    let report = inspector.inspect(&file, name, now).map_err(unreadable)?.report;
     let sha256 = hash(&mut file).map_err(unreadable)?;
     stamp.check(path)?;
     Ok(Examined { stamp, sha256, report })
@@ -112,7 +121,16 @@ pub fn stage(
     paths: Vec<PathBuf>,
     inspector: &dyn Inspector,
 ) -> Result<Vec<Staged>, Refusal> {
-    let examined = examine_all(&paths, inspector);
+    // Under the name that it will be published by, as the store looks at it too.
+    let files: Vec<Named<'_>> = entries
+        .iter()
+        .zip(&paths)
+        .map(|(entry, path)| match &entry.filename {
+            Some(name) => (path.as_path(), name.as_str().into()),
+            None => named(path),
+        })
+        .collect();
+    let examined = examine_all(&files, inspector);
     entries
         .into_iter()
         .zip(paths)
@@ -279,13 +297,34 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_looked_at_under_the_name_that_it_is_published_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        std::fs::write(&path, "tool").unwrap();
+        let stage_as = |name: &str| {
+            let entry = ArtifactEntry {
+                filename: Some(name.parse().unwrap()),
+                ..ArtifactEntry::default()
+            };
+            let staged = stage(vec![entry], vec![path.clone()], &InProcess);
+            staged
+                .map(|staged| staged[0].entry.platform)
+                .map_err(|refusal| refusal.code)
+        };
+        assert_eq!(stage_as("tool-linux-x86_64.bin"), Ok(Some(dist_model::Platform::Linux)));
+        assert_eq!(stage_as("tool"), Err(ErrorCode::PlatformUnknown));
+        assert_eq!(stage_as("tool.exe"), Err(ErrorCode::ArtifactFailed));
+    }
+
+    #[test]
     fn many_files_are_examined_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = (0..50).map(|i| folder.path().join(i.to_string())).collect();
         for (size, path) in paths.iter().enumerate().skip(1) {
             std::fs::write(path, vec![b'x'; size]).unwrap();
         }
-        let examined = examine_all(&paths, &InProcess);
+        let files: Vec<Named<'_>> = paths.iter().map(|path| named(path)).collect();
+        let examined = examine_all(&files, &InProcess);
         assert_eq!(examined[0].as_ref().unwrap_err().code, ErrorCode::PathNotFound);
         for (size, examined) in examined.iter().enumerate().skip(1) {
             assert_eq!(examined.as_ref().unwrap().stamp.size, size as u64);

@@ -43,6 +43,8 @@ pub use crate::settings::variables;
 
 /// The exit code of a wrong command line.
 const USAGE: u8 = 2;
+/// The exit code of a command that did its work and could not say so.
+const UNSAID: u8 = 1;
 
 /// The program `dist`: every command and flag, and examples.
 pub fn program() -> Program {
@@ -60,13 +62,15 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse_arguments(&error, printer),
     };
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    match commands::run(cli.command, printer, &environment, &folder) {
-        Ok(code) => ExitCode::from(code),
-        Err(refusal) => {
-            printer.refuse(&refusal);
-            ExitCode::from(refusal.code.kind().exit_code())
-        }
-    }
+    let code = commands::run(cli.command, printer, &environment, &folder).unwrap_or_else(|refusal| {
+        printer.refuse(&refusal);
+        refusal.code.kind().exit_code()
+    });
+    ExitCode::from(if code == 0 && Printer::lost_answer() {
+        UNSAID
+    } else {
+        code
+    })
 }
 
 /// Looked up before the arguments are parsed, since a failure to parse them must be JSON too.

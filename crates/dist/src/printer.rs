@@ -1,6 +1,7 @@
 //! Everything that `dist` says: data on stdout, the rest on stderr.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dist_api::ErrorBody;
 use dist_model::Refusal;
@@ -9,6 +10,9 @@ use serde::Serialize;
 
 use crate::settings::{Environment, variables};
 use crate::text::{Text, clean};
+
+/// Whether an answer of this process could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Writes answers as JSON or for people, and warnings beside them.
 #[derive(Clone, Copy, Debug)]
@@ -39,11 +43,43 @@ impl Printer {
         if !self.json {
             let mut text = Text::for_stdout();
             human(&mut text);
-            return write_out(text.as_str());
+            return self.write_out(text.as_str());
         }
         match serde_json::to_string(answer) {
-            Ok(text) => write_out(&format!("{text}\n")),
+            Ok(text) => self.write_out(&format!("{text}\n")),
             Err(error) => self.warn(&format!("the answer cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// Writes an answer that was made before: as the JSON of one line, or as people read it.
+    pub fn print(self, json: &str, people: &str) {
+        if self.json {
+            self.write_out(&format!("{json}\n"));
+        } else {
+            self.write_out(people);
+        }
+    }
+
+    /// True where an answer was lost: a secret or a release's id is then nowhere, and whoever asked must
+    /// not go on as though they had it.
+    pub fn lost_answer() -> bool {
+        LOST.load(Ordering::Relaxed)
+    }
+
+    /// A reader that went away, such as `head`, has all that it wanted: that is no failure.
+    fn write_out(self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        if let Err(error) = written.or_else(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        }) {
+            LOST.store(true, Ordering::Relaxed);
+            self.label(
+                "error",
+                "31",
+                &format!("the answer cannot be written to stdout: {error}"),
+            );
         }
     }
 
@@ -95,12 +131,6 @@ impl Printer {
             say(&format!("{label}: {text}"));
         }
     }
-}
-
-/// A reader that went away, such as `head`, has all that it wanted: that is no failure.
-fn write_out(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
 /// A line on stderr, in one piece: in the log of a CI job others write between two.

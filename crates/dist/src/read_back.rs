@@ -3,7 +3,9 @@
 use dist_api::PublishResult;
 use dist_api::manifest::Manifest;
 use dist_model::decide::PublishStatus;
-use dist_model::{Build, ChannelName, Digest, ErrorCode, ErrorKind, FileName, Refusal, ReleaseStatus, Slug, Version};
+use dist_model::{
+    Build, ChannelName, Digest, ErrorCode, ErrorKind, FileName, Refusal, Release, ReleaseStatus, Slug, Version,
+};
 
 use crate::printer::Printer;
 use crate::target::{ReleaseName, Target};
@@ -15,6 +17,7 @@ pub struct Expected<'a> {
     build: &'a Build,
     artifacts: Vec<(Digest, &'a FileName, u64)>,
     channel: Option<&'a ChannelName>,
+    notes: Option<&'a str>,
 }
 
 impl<'a> Expected<'a> {
@@ -29,6 +32,7 @@ impl<'a> Expected<'a> {
             build: &manifest.build,
             artifacts: manifest.artifacts.iter().filter_map(named).collect(),
             channel: manifest.channel.as_ref(),
+            notes: manifest.notes.as_deref(),
         }
     }
 
@@ -44,6 +48,7 @@ impl<'a> Expected<'a> {
                 .map(|artifact| (artifact.sha256, &artifact.filename, artifact.size_bytes))
                 .collect(),
             channel: result.channel.as_ref().map(|channel| &channel.name),
+            notes: None,
         }
     }
 
@@ -52,7 +57,10 @@ impl<'a> Expected<'a> {
     /// # Errors
     /// `publish.read_back_failed` where anything differs from what was asked for and answered.
     pub async fn check(&self, target: &Target, result: &PublishResult, printer: Printer) -> Result<(), Refusal> {
-        self.check_release(target, result).await?;
+        let release = self.check_release(target, result).await?;
+        if release.status == ReleaseStatus::Draft {
+            self.compare_draft(&release, printer);
+        }
         for (sha256, _, size) in &self.artifacts {
             match target.object_size(sha256).await? {
                 Some(found) if found == *size => {}
@@ -63,7 +71,7 @@ impl<'a> Expected<'a> {
         self.check_channel(target, result, printer).await
     }
 
-    async fn check_release(&self, target: &Target, result: &PublishResult) -> Result<(), Refusal> {
+    async fn check_release(&self, target: &Target, result: &PublishResult) -> Result<Release, Refusal> {
         let name = ReleaseName {
             text: result.release.id.to_string(),
             build: None,
@@ -98,7 +106,26 @@ impl<'a> Expected<'a> {
                 return Err(differs(&format!("{label} lacks {filename} with the digest {sha256}")));
             }
         }
-        Ok(())
+        Ok(view.release)
+    }
+
+    /// A draft keeps the channel and the notes that it was begun with. A job that asked for others would
+    /// else learn of it when the release is out.
+    fn compare_draft(&self, draft: &Release, printer: Printer) {
+        if let Some(wanted) = self.channel.filter(|wanted| draft.channel.as_ref() != Some(wanted)) {
+            let begun = draft.channel.as_ref();
+            let begun = begun.map_or_else(|| "no channel".to_owned(), |begun| format!("the channel {begun}"));
+            printer.warn(&format!(
+                "the draft {} was begun for {begun}: publish it with `dist release publish --channel {wanted}`, or name the same channel in every job",
+                draft.label()
+            ));
+        }
+        if self.notes.is_some_and(|notes| notes != draft.notes) {
+            printer.warn(&format!(
+                "the draft {} keeps the notes that it was begun with: give them in the job that begins it",
+                draft.label()
+            ));
+        }
     }
 
     /// The channel must point at the release, or have been moved on by somebody else since.

@@ -73,7 +73,8 @@ impl Report {
         }
     }
 
-    /// Tells how the command ended.
+    /// Tells how the command ended, stdout last: what is said there is one answer, whatever came of the
+    /// files.
     ///
     /// # Errors
     /// The command's own refusal; and `internal` where the folder that was asked for cannot be written,
@@ -86,7 +87,9 @@ impl Report {
             Printer::annotate(refusal);
         }
         done?;
-        written.map(|()| DONE)
+        written?;
+        printer.print(&account.answer, &account.people);
+        Ok(DONE)
     }
 
     /// Nobody asked for these: a file that is named and not there must not fail a release.

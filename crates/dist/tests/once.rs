@@ -46,6 +46,34 @@ fn one_key_does_a_thing_once() {
 }
 
 #[test]
+fn a_key_is_for_one_build_of_a_version() {
+    for kind in [Kind::Local, Kind::Remote] {
+        let world = World::new(kind);
+        for build in ["1", "2"] {
+            world.write("a.deb", deb(build));
+            let publish = [
+                "ci",
+                "publish",
+                "--app",
+                "a",
+                "--version",
+                "1",
+                "--build",
+                build,
+                "a.deb",
+            ];
+            world.json(&publish);
+        }
+        let yank = |build| {
+            let line = ["release", "yank", "--app", "a", "1", "--build", build];
+            world.run(&[&line[..], &["--idempotency-key", "k", "--json"]].concat())
+        };
+        assert_eq!(yank("1").json()["status"], "yanked", "{kind:?}");
+        yank("2").refused("idempotency.mismatch", 5);
+    }
+}
+
+#[test]
 fn a_large_file_goes_in_parts_and_only_once() {
     const SIZE: u64 = (64 << 20) + 4098;
     let world = World::new(Kind::Remote);

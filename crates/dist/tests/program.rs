@@ -387,3 +387,50 @@ fn a_list_is_walked_page_by_page() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let world = World::new(Kind::Local);
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [
+        &["token", "create", "--name", "ci", "--scope", "read"][..],
+        &["app", "create", "acme", "--json"],
+        &["app", "list", "--json"],
+        &["man"],
+    ] {
+        let mut command = world.command(arguments);
+        command.stdout(full());
+        let run = finish(arguments, command);
+        assert_eq!(run.code, 1, "{arguments:?}");
+        assert!(run.stderr.contains("cannot be written to stdout"), "{}", run.stderr);
+    }
+    // What was refused anyway keeps its own exit code.
+    let arguments = ["app", "show", "none", "--json"];
+    let mut command = world.command(&arguments);
+    command.stdout(full());
+    assert_eq!(finish(&arguments, command).code, 3);
+}
+
+#[test]
+fn a_job_is_warned_where_the_draft_keeps_what_another_said() {
+    let world = World::new(Kind::Remote);
+    let manifest = |channel: Option<&str>, notes: &str| {
+        let artifacts = serde_json::json!([{"path": "a.deb"}]);
+        let manifest = serde_json::json!({
+            "app": "acme", "version": "1", "channel": channel, "notes": notes, "artifacts": artifacts,
+        });
+        world.write("dist.json", manifest.to_string());
+        let run = world.run(&["ci", "publish", "--draft", "--json"]);
+        assert_eq!(run.json()["status"], "draft", "{}", run.stderr);
+        run.stderr
+    };
+    world.write("a.deb", deb("a"));
+    let begun = manifest(None, "Faster.");
+    assert!(!begun.contains("was begun") && !begun.contains("keeps"), "{begun}");
+    let same = manifest(None, "Faster.");
+    assert!(!same.contains("was begun") && !same.contains("keeps"), "{same}");
+    let other = manifest(Some("beta"), "Slower.");
+    assert!(other.contains("was begun for no channel"), "{other}");
+    assert!(other.contains("--channel beta"), "{other}");
+    assert!(other.contains("keeps the notes"), "{other}");
+}

@@ -277,3 +277,26 @@ fn wrong_inputs_and_places_are_refused_before_anything_is_published() {
         run.stderr
     );
 }
+
+#[test]
+fn a_report_that_cannot_be_written_leaves_one_answer() {
+    let world = World::new(Kind::Local);
+    world.write("one.deb", deb("1"));
+    std::fs::create_dir_all(world.work().join("report/publish.json")).unwrap();
+    let arguments = [
+        "ci",
+        "publish",
+        "--app",
+        "acme",
+        "--version",
+        "1",
+        "--report",
+        "report",
+        "--json",
+        "one.deb",
+    ];
+    world.run(&arguments).refused("internal", 1);
+    std::fs::remove_dir(world.work().join("report/publish.json")).unwrap();
+    let again = world.run(&arguments);
+    assert_eq!((again.code, again.json()["status"].as_str()), (0, Some("unchanged")));
+}

@@ -139,7 +139,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| Refusal::new(ErrorCode::UsageError, rejection.body_text()).into())
+            .map_err(|rejection| {
+                let text = rejection.body_text();
+                // The rest names the field and what is wrong with it.
+                let wrong = text.split_once(": ").map_or(text.as_str(), |(_, wrong)| wrong);
+                Refusal::new(
+                    ErrorCode::UsageError,
+                    format!("the query is not what this route takes: {wrong}"),
+                )
+                .into()
+            })
     }
 }
 

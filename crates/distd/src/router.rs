@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dist_model::{ErrorCode, Refusal};
 use http::{Method, header};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::{OpenApi, PathItem, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -53,7 +54,12 @@ impl utoipa::Modify for Bearer {
 fn all() -> OpenApiRouter<Arc<Site>> {
     let tus = OpenApiRouter::new()
         .routes(routes!(uploads::options, uploads::create))
-        .routes(routes!(uploads::head, uploads::append, uploads::terminate))
+        .routes(routes!(
+            uploads::head,
+            uploads::append,
+            uploads::terminate,
+            uploads::as_named
+        ))
         .layer(map_response(uploads::mark));
     OpenApiRouter::with_openapi(<Document as utoipa::OpenApi>::openapi())
         .routes(routes!(health::healthz))
@@ -216,9 +222,47 @@ pub fn openapi() -> OpenApi {
                 .replace(['{', '}'], ""),
                 _ => format!("{resource}.{name}"),
             });
+            describe_answers(operation);
+            if method == Method::POST && takes_key(path) {
+                operation
+                    .parameters
+                    .get_or_insert_default()
+                    .push(idempotency_key().into());
+            }
         }
     }
     document
+}
+
+/// `OpenAPI` wants a description of every answer; this one is for those that need none.
+pub const PLAIN_ANSWER: &str = "What the status says.";
+
+fn describe_answers(operation: &mut Operation) {
+    for answer in operation.responses.responses.values_mut() {
+        if let RefOr::T(answer) = answer
+            && answer.description.is_empty()
+        {
+            PLAIN_ANSWER.clone_into(&mut answer.description);
+        }
+    }
+}
+
+/// Whether a POST takes an idempotency key: not one that only reads, nor one whose protocol has its own way
+/// to go on, nor a form of the console.
+fn takes_key(path: &str) -> bool {
+    path.starts_with("/api/") && !path.starts_with("/api/uploads") && path != "/api/store/verify"
+}
+
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("idempotency-key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A text of the caller's own, 1 to 200 printable ASCII characters: the same request under the same key is done once.",
+        ))
+        .schema(Some(Object::with_type(Type::String)))
+        .build()
 }
 
 /// Every route as its method and path, in the order of paths.

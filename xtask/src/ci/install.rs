@@ -147,6 +147,10 @@ fn install(machine: &Machine, files: &Files) -> Result<()> {
     trial.installed = true;
     trial.ends(&[], 0, &format!("installed dist {VERSION}"))?;
     trial.ends(&["--version", VERSION], 0, "installed")?;
+    // What hands the version on takes it from the name of a tag.
+    let mut tagged = machine.command(trial.home.path(), &["--from", &files.server.url]);
+    let (code, said) = run_command(tagged.env("DIST_INSTALL_VERSION", format!("v{VERSION}")))?;
+    ensure!(code == 0, "v{VERSION}: exit code {code}: {said}");
     trial.ends(&["--sha256", &files.sha256], 0, "put it on your PATH")?;
     // What is there stays.
     trial.spoil_archive()

@@ -67,7 +67,10 @@ fn route(path: &str, method: &str, operation: &Value, page: &mut String) {
             .map(|(media, body)| format!("`{media}`{}", schema(body)))
             .collect();
         let description = response["description"].as_str().unwrap_or_default();
-        let words: Vec<&str> = [description].into_iter().filter(|text| !text.is_empty()).collect();
+        let words: Vec<&str> = [description]
+            .into_iter()
+            .filter(|text| *text != distd::router::PLAIN_ANSWER)
+            .collect();
         let all: Vec<String> = words.iter().map(ToString::to_string).chain(bodies).collect();
         writeln!(
             page,

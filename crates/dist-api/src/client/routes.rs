@@ -1,8 +1,8 @@
 //! One method a route.
 
 use dist_model::{
-    App, AppChanges, AuditEvent, BackupReport, ChannelChanges, ChannelName, CleanupReport, Digest, HistoryEntry,
-    InstallLink, LinkId, Refusal, Release, Slug, Token, TokenId, VerifyReport,
+    App, AppChanges, AuditEvent, BackupReport, ChannelChanges, ChannelName, CleanupReport, Digest, ErrorCode,
+    HistoryEntry, InstallLink, LinkId, Refusal, Release, Slug, Token, TokenId, VerifyReport,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -254,6 +254,12 @@ impl Client {
                     .ok_or_else(|| Fault::Final(super::bad_answer("the server did not say how large an object is"))),
                 // A HEAD has no body, so the code can only be told from the status.
                 Err(Fault::Final(refusal)) if refusal.details.get("status") == Some(&404.into()) => Ok(None),
+                Err(Fault::Final(refusal)) if refusal.code == ErrorCode::RequestForbidden => {
+                    Err(Fault::Final(Refusal::new(
+                        ErrorCode::AuthMissingScope,
+                        "the token may not ask for objects: it needs the scope publish",
+                    )))
+                }
                 Err(fault) => Err(fault),
             })
             .await

@@ -19,6 +19,8 @@ pub struct PublishDraftState {
     pub artifacts: Vec<Artifact>,
     /// The channel to move, if one is.
     pub channel: Option<MoveState>,
+    /// Whether that channel ever pointed at that release.
+    pub was_in_channel: bool,
 }
 
 /// What the publisher of a draft asks for.
@@ -33,31 +35,16 @@ pub struct DraftIntent {
 }
 
 /// Validates a whole draft and makes it immutable. Publishing a published release again is
-/// [`PublishStatus::Unchanged`].
+/// [`PublishStatus::Unchanged`], as [`super::publish()`] of the same artifacts is.
 pub fn publish_draft(
     state: PublishDraftState,
     intent: &DraftIntent,
     context: &Context,
 ) -> Result<Decided<Published>, Refusal> {
-    let PublishDraftState {
-        app,
-        mut release,
-        artifacts,
-        channel,
-    } = state;
-    let label = release.label();
-    match release.status {
+    let label = state.release.label();
+    match state.release.status {
         ReleaseStatus::Draft => {}
-        ReleaseStatus::Published => {
-            let value = Published {
-                status: PublishStatus::Unchanged,
-                app,
-                release,
-                artifacts,
-                channel: channel.and_then(|channel| channel.last),
-            };
-            return Ok(Decided { events: vec![], value });
-        }
+        ReleaseStatus::Published => return publish_again(state, intent),
         ReleaseStatus::Yanked => return Err(Refusal::new(ErrorCode::ReleaseYanked, format!("{label} was yanked"))),
         ReleaseStatus::Deleted => {
             return Err(Refusal::new(
@@ -66,26 +53,18 @@ pub fn publish_draft(
             ));
         }
     }
+    let PublishDraftState {
+        app,
+        mut release,
+        artifacts,
+        channel,
+        ..
+    } = state;
     if let Some(channel) = &channel {
         channel.check_revision(intent.if_current)?;
         check_policy(channel)?;
     }
-    let present: BTreeSet<Platform> = artifacts.iter().map(|artifact| artifact.platform).collect();
-    let missing: Vec<&str> = intent
-        .require
-        .difference(&present)
-        .map(|platform| platform.as_str())
-        .collect();
-    if !missing.is_empty() {
-        return Err(Refusal::new(
-            ErrorCode::ReleaseIncomplete,
-            format!(
-                "{label} has no artifact for {}: wait for its job, or publish without requiring it",
-                missing.join(", ")
-            ),
-        )
-        .with("missing", missing));
-    }
+    check_complete(&label, &artifacts, &intent.require)?;
     for artifact in &artifacts {
         check_artifact(&app, artifact.platform, &artifact.filename, artifact.validation_status)?;
     }
@@ -93,6 +72,49 @@ pub fn publish_draft(
     release.published_at = Some(context.now);
     let wanted = intent.channel.clone().or_else(|| release.channel.clone());
     finish(app, release, artifacts, channel, wanted.as_ref(), Vec::new())
+}
+
+/// A published release again: its channel moves only if it never pointed there, so that an old job that
+/// is run again does not downgrade it.
+fn publish_again(state: PublishDraftState, intent: &DraftIntent) -> Result<Decided<Published>, Refusal> {
+    let release = state.release;
+    check_complete(&release.label(), &state.artifacts, &intent.require)?;
+    let mut events = Vec::new();
+    let mut last = state.channel.as_ref().and_then(|channel| channel.last.clone());
+    if let Some(channel) = state.channel.filter(|_| !state.was_in_channel) {
+        channel.check_revision(intent.if_current)?;
+        check_policy(&channel)?;
+        let moved = channel.push(&release.id, None);
+        events.push(Event::ChannelPublished(moved.clone()));
+        last = Some(moved);
+    }
+    Ok(Decided {
+        events,
+        value: Published {
+            status: PublishStatus::Unchanged,
+            app: state.app,
+            release,
+            artifacts: state.artifacts,
+            channel: last,
+        },
+    })
+}
+
+/// Refuses a release that lacks a platform which it must have.
+fn check_complete(label: &str, artifacts: &[Artifact], require: &BTreeSet<Platform>) -> Result<(), Refusal> {
+    let present: BTreeSet<Platform> = artifacts.iter().map(|artifact| artifact.platform).collect();
+    let missing: Vec<&str> = require.difference(&present).map(|platform| platform.as_str()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorCode::ReleaseIncomplete,
+        format!(
+            "{label} has no artifact for {}: wait for its job, or publish without requiring it",
+            missing.join(", ")
+        ),
+    )
+    .with("missing", missing))
 }
 
 /// Marks a published release so that it is never offered again. The caller has made sure that no

@@ -45,7 +45,7 @@ pub struct Publish {
     /// Begin or fill a draft, which other jobs add to [env: DIST_DRAFT=true]
     #[arg(long)]
     draft: bool,
-    /// Check everything and write nothing [env: DIST_DRY_RUN=true]
+    /// Say what would be published and write nothing; that the token may is not asked [env: DIST_DRY_RUN=true]
     #[arg(long)]
     dry_run: bool,
     /// Refuse artifacts that say another version or build than the release, or that would not install
@@ -115,8 +115,8 @@ async fn publish_release(
             target => Some(target?),
         };
         let plan = plan::plan(target.as_ref(), &manifest, &staged).await?;
-        printer.show(&plan, |out| plan.describe(out));
-        return Ok(plan.account().with_warnings(warnings));
+        let account = plan.account().said(|out| plan.describe(out));
+        return Ok(account.with_warnings(warnings));
     }
     let target = session.target_or_new(&args.once)?;
     // What can be refused is refused before anything is uploaded.
@@ -125,8 +125,8 @@ async fn publish_release(
     Expected::of_manifest(&manifest)
         .check(&target, &result, printer)
         .await?;
-    printer.show(&result, |out| describe(&result, out));
-    Ok(report.account(&target, &result).await.with_warnings(warnings))
+    let account = report.account(&target, &result).await;
+    Ok(account.said(|out| describe(&result, out)).with_warnings(warnings))
 }
 
 /// The release as the manifest or the flags describe it, and the files that it is made of.

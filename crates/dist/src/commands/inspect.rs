@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::DONE;
-use crate::artifacts::{Examined, examine_all};
+use crate::artifacts::{Examined, examine_all, named};
 use crate::printer::Printer;
 use crate::text::{Table, Text, list, or_dash, size};
 
@@ -48,7 +48,8 @@ struct FileReport {
 
 /// `dist inspect`. A file that cannot be read is a failed report among the others.
 pub fn inspect(args: &Files, inspector: &dyn Inspector, printer: Printer) -> u8 {
-    let examined = examine_all(&args.files, inspector);
+    let files: Vec<_> = args.files.iter().map(|path| named(path)).collect();
+    let examined = examine_all(&files, inspector);
     let reports: Vec<FileReport> = args
         .files
         .iter()

@@ -217,8 +217,8 @@ async fn publish_draft(args: Publish, session: &Session, report: &Report) -> Res
     Expected::of_result(&result)
         .check(&target, &result, session.printer)
         .await?;
-    session.printer.show(&result, |out| ci::describe(&result, out));
-    Ok(report.account(&target, &result).await)
+    let account = report.account(&target, &result).await;
+    Ok(account.said(|out| ci::describe(&result, out)))
 }
 
 /// `dist release promote`.

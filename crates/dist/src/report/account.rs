@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::commands::release::label;
 use crate::target::{ReleaseName, Target};
+use crate::text::Text;
 
 /// What a variable's value is spared: everything that a shell, a dotenv reader or a line would act on.
 const UNPLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -33,6 +34,8 @@ const UNPLAIN: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Account {
     /// The command's answer, as `--json` prints it.
     pub answer: String,
+    /// The same as people read it.
+    pub people: String,
     /// `published`, `unchanged`, `draft`, `planned` or `refused`.
     pub status: &'static str,
     /// Why it was refused.
@@ -107,6 +110,7 @@ impl From<&PublishResult> for Account {
         });
         Self {
             answer: one_line_json(result),
+            people: String::new(),
             status: match result.status {
                 PublishStatus::Published => "published",
                 PublishStatus::Unchanged => "unchanged",
@@ -172,6 +176,15 @@ impl Account {
             from,
             to,
         });
+        self
+    }
+
+    /// The same with the answer as people read it.
+    #[must_use]
+    pub fn said(mut self, human: impl FnOnce(&mut Text)) -> Self {
+        let mut text = Text::for_stdout();
+        human(&mut text);
+        text.as_str().clone_into(&mut self.people);
         self
     }
 

@@ -50,7 +50,7 @@ impl Target {
                     .await
             }
             Self::Local(local) => {
-                let once = local.once("publish_draft", &(slug, &release.text, request))?;
+                let once = local.once("publish_draft", &(slug, &release.text, release.build(), request))?;
                 let intent = DraftIntent {
                     channel: request.channel.clone(),
                     require: request.require.clone(),
@@ -82,7 +82,7 @@ impl Target {
         match self {
             Self::Remote { client, key } => client.yank(slug, &release.text, release.build(), request, key).await,
             Self::Local(local) => {
-                let once = local.once("yank", &(slug, &release.text, request))?;
+                let once = local.once("yank", &(slug, &release.text, release.build(), request))?;
                 let Yank { and_rollback, reason } = request.clone();
                 let intent = YankIntent {
                     and_rollback,

@@ -74,7 +74,7 @@ pub(crate) async fn history(
 
 /// Points a channel at a release, or at what another channel points at.
 #[utoipa::path(post, path = "/api/apps/{slug}/channels/{name}/promote", tag = "channels",
-    params(("slug" = Slug, Path), ("name" = ChannelName, Path), ("if-match" = Option<u64>, Header)),
+    params(("slug" = Slug, Path), ("name" = ChannelName, Path), ("if-match" = Option<u64>, Header, description = "The revision that the channel must still be at.")),
     request_body = Promote,
     responses((status = 200, body = MoveResult), (status = "default", body = ErrorBody)))]
 pub(crate) async fn promote(
@@ -108,7 +108,7 @@ fn promote_from(request: Promote) -> Result<PromoteFrom, Refusal> {
 
 /// Takes a channel back to the release before.
 #[utoipa::path(post, path = "/api/apps/{slug}/channels/{name}/rollback", tag = "channels",
-    params(("slug" = Slug, Path), ("name" = ChannelName, Path), ("if-match" = Option<u64>, Header)),
+    params(("slug" = Slug, Path), ("name" = ChannelName, Path), ("if-match" = Option<u64>, Header, description = "The revision that the channel must still be at.")),
     request_body = Rollback,
     responses((status = 200, body = MoveResult), (status = "default", body = ErrorBody)))]
 pub(crate) async fn roll_back(

@@ -103,6 +103,7 @@ const MATRIX: &[(&str, &str, &str, &str)] = &[
     ("HEAD", "/api/uploads/{id}", "ufyfyyff", "fuuf"),
     ("PATCH", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
     ("DELETE", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
+    ("POST", "/api/uploads/{id}", "ufyfyyff", "uuuu"),
     ("GET", "/api/tokens", "ufffyyff", "fyyy"),
     ("POST", "/api/tokens", "ufffyfff", "uuuu"),
     ("DELETE", "/api/tokens/{id}", "ufffyyff", "uuuu"),

@@ -108,6 +108,25 @@ async fn the_openapi_document_names_every_route() {
             !operation["summary"].as_str().unwrap_or_default().is_empty(),
             "{method} {path} says what it does"
         );
+        let placed = |place: &str| -> Vec<String> {
+            let all = operation["parameters"].as_array().into_iter().flatten();
+            let there = all.filter(|parameter| parameter["in"] == place);
+            there
+                .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let in_path = path.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+        assert_eq!(placed("path"), in_path.collect::<Vec<_>>(), "{method} {path}");
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            assert!(answer["description"].is_string(), "{method} {path} {status}");
+        }
+        if path == "/api/audit" {
+            let query = ["app", "actor", "action", "since", "until", "cursor", "limit"];
+            assert_eq!(placed("query"), query);
+        }
+        if path == "/api/tokens" && method == Method::POST {
+            assert_eq!(placed("header"), ["idempotency-key"]);
+        }
     }
     let text = document.to_string();
     let references = text

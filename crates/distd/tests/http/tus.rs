@@ -245,6 +245,23 @@ async fn an_upload_belongs_to_its_token_and_ends_when_told() {
 }
 
 #[tokio::test]
+async fn a_client_that_may_only_post_names_the_method_in_a_header() {
+    let site = Site::start().await;
+    let path = create(&site, 4, "").await;
+    let named = |method: &str| tus(&site, Method::POST, &path).header("x-http-method-override", method);
+    let sent = named("PATCH")
+        .header("content-type", "application/offset+octet-stream")
+        .header("upload-offset", "0")
+        .body(b"to".to_vec());
+    assert_eq!(sent.send().await.expect(204).header("upload-offset"), "2");
+    assert_eq!(named("HEAD").send().await.expect(200).header("upload-offset"), "2");
+    let other = named("PUT").send().await.expect(405);
+    assert_eq!(other.code(), "route.method_not_allowed");
+    named("DELETE").send().await.expect(204);
+    head(&site, &path).await.expect(404);
+}
+
+#[tokio::test]
 async fn uploads_expire() {
     let site = Site::start_with(|config| {
         config.limits.upload_expiry = Duration::from_millis(200);
@@ -265,6 +282,7 @@ async fn headers_that_are_wrong() {
     let path = create(&site, 3, "").await;
     let version = site.call(Method::HEAD, &path).token(&site.admin).send().await;
     assert_eq!(version.status.as_u16(), 412);
+    assert_eq!(version.header("tus-version"), "1.0.0");
     let kind = tus(&site, Method::PATCH, &path)
         .header("upload-offset", "0")
         .body("abc")

@@ -168,6 +168,7 @@ impl Service {
                 release: release.release.clone(),
                 artifacts: release.artifacts.clone(),
                 channel: state.clone(),
+                was_in_channel: false,
             };
             let context = decide::Context {
                 actor: caller.actor(),

@@ -21,7 +21,7 @@ use self::record::Record;
 use self::turns::Turn;
 use super::objects::{finish, too_large};
 use crate::error::{ApiError, Result};
-use crate::extract::{Identity, Segments};
+use crate::extract::{Identity, Segments, text};
 use crate::state::{Site, blocking};
 
 pub(crate) use self::record::Uploads;
@@ -157,9 +157,42 @@ pub(crate) async fn terminate(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Marks every answer as one of this protocol.
+/// What `X-HTTP-Method-Override` names, for clients whose proxy lets only GET and POST through.
+#[utoipa::path(post, path = "/api/uploads/{id}", tag = "uploads",
+    params(
+        ("id" = String, Path), ("tus-resumable" = String, Header),
+        ("x-http-method-override" = String, Header, description = "`PATCH`, `DELETE` or `HEAD`"),
+    ),
+    request_body(content = [u8], content_type = "application/offset+octet-stream"),
+    responses((status = 200), (status = 204), (status = "default", body = ErrorBody)))]
+pub(crate) async fn as_named(
+    site: State<Arc<Site>>,
+    identity: Identity,
+    segments: Segments<(StagingName,)>,
+    request_headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    match text(&request_headers, "x-http-method-override") {
+        Some("PATCH") => append(site, identity, segments, request_headers, body).await,
+        Some("DELETE") => Ok(terminate(site, identity, segments, request_headers)
+            .await?
+            .into_response()),
+        Some("HEAD") => head(site, identity, segments, request_headers).await,
+        _ => {
+            site.service.check_upload(&identity.0).await?;
+            let message = "POST to an upload takes X-HTTP-Method-Override with PATCH, DELETE or HEAD";
+            Err(Refusal::new(ErrorCode::MethodNotAllowed, message).into())
+        }
+    }
+}
+
+/// Marks every answer as one of this protocol, and tells whoever speaks another version of it which one
+/// this is.
 pub(crate) async fn mark(mut response: Response) -> Response {
     let version = HeaderValue::from_static(headers::VERSION);
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        response.headers_mut().insert("tus-version", version.clone());
+    }
     response.headers_mut().insert("tus-resumable", version);
     response
 }
