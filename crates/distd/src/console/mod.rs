@@ -174,23 +174,20 @@ impl Visit {
             is_fragment: self.is_fragment,
             ..shell(&self.site, title)
         };
-        answer(shell, Referrer::SameOrigin, fill)
+        answer(shell, fill)
     }
 }
 
 /// A page that strangers may see, as an answer.
-pub(crate) fn open_page<P: Template>(
-    site: &Site,
-    title: &str,
-    referrer: Referrer,
-    fill: impl FnOnce(Shell) -> P,
-) -> Result<Response> {
-    answer(shell(site, title), referrer, fill)
+pub(crate) fn open_page<P: Template>(site: &Site, title: &str, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
+    answer(shell(site, title), fill)
 }
 
-fn answer<P: Template>(shell: Shell, referrer: Referrer, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
+/// Pages of the console tell their address to this site: they have forms, and a browser that may not
+/// tell it hides from where a form comes too, which is asked (see [`crate::session`]).
+fn answer<P: Template>(shell: Shell, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
     let nonce = shell.nonce.clone();
-    web::page(&fill(shell), &nonce, referrer)
+    web::page(&fill(shell), &nonce, Referrer::SameOrigin)
 }
 
 /// What stands around a page that nobody is signed in to.
@@ -305,7 +302,7 @@ impl Asked {
             is_fragment: web::wants_fragment(&self.headers),
             ..shell(site, web::text::refused(status))
         };
-        answer(shell, Referrer::SameOrigin, |shell| RefusalPage {
+        answer(shell, |shell| RefusalPage {
             shell,
             message: refused.message.clone(),
             code: refused.code.as_str(),

@@ -44,7 +44,8 @@ impl fmt::Display for Nonce {
 /// To whom following a link from the page tells the page's address.
 #[derive(Clone, Copy)]
 pub(crate) enum Referrer {
-    /// To nobody: the address may be a secret.
+    /// To nobody: the address may be a secret. For pages without forms, which browsers then send with
+    /// `Origin: null`.
     Nobody,
     /// To this site.
     SameOrigin,
