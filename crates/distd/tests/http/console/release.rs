@@ -95,7 +95,7 @@ async fn two_releases_are_told_apart() {
                 "<bdi>hello-1.0.0.ipa</bdi>",
                 "<bdi>hello-1.1.0.ipa</bdi>",
                 "chip-info\">changed</span>",
-                "<th scope=\"row\">Version</th><td><bdi>1.0.0</bdi></td><td><bdi>1.1.0</bdi></td>",
+                "<th scope=\"row\" class=\"wide\">Version</th><td><bdi>1.0.0</bdi></td><td><bdi>1.1.0</bdi></td>",
             ],
         );
     }
