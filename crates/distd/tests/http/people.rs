@@ -463,7 +463,10 @@ async fn ones_own_sessions_and_password_are_ones_own() {
         "{wrong}"
     );
     change(PASSWORD, "short").await.expect(422);
-    change(PASSWORD, "another horse").await.expect(303);
+    let changed = change(PASSWORD, "another horse").await.expect(303);
+    let path = changed.header("location").strip_prefix("/dist").unwrap();
+    let told = site.open(&ann, path).await.expect(200).text();
+    assert!(told.contains("The password is changed."), "{told}");
     assert!(!is_signed_in(&site, &other).await && is_signed_in(&site, &ann.cookie).await);
     sign_in(&site, "ann@example.org", "another horse").await.expect(303);
     assert_eq!(
