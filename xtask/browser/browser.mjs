@@ -22,6 +22,7 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  '--host-resolver-rules=MAP plain.test 127.0.0.1',
 ];
 
 /** A browser whose pages must complain of nothing. */

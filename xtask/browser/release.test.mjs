@@ -41,6 +41,20 @@ test('what CI publishes shows on pages that are open, without a reload', async (
   await app.context().close();
 });
 
+test('what a proxy answers while the server starts ends no live page', async () => {
+  const { browser, site } = it;
+  await site.publish('proxied', '1.0.0', 'beta');
+  const { origins, cookies } = await admin.context().storageState();
+  const context = await browser.chromium.newContext({ baseURL: site.url, storageState: { origins, cookies } });
+  const page = await context.newPage();
+  await page.route('**/admin/live', (route) => route.fulfill({ status: 502 }), { times: 1 });
+  await page.goto('/admin/apps/proxied');
+  await page.waitForResponse((response) => response.url().endsWith('/admin/live') && response.ok());
+  await site.publish('proxied', '1.1.0', 'beta');
+  await offered(page, 'beta').getByText('1.1.0').waitFor();
+  await context.close();
+});
+
 test('promoting says what will change, and rolling back undoes it', async () => {
   await publishTwo('acme');
   const page = admin;
@@ -94,7 +108,17 @@ test('a bad release is yanked, and its channel goes back', async () => {
   await page.getByText('stable now offers 1.1.0').waitFor();
   await it.site.publish('bad', '1.0.5', 'beta');
   await page.getByRole('link', { name: 'Yank 1.1.0' }).click();
-  await page.getByRole('dialog').getByLabel('Why').fill('It forgets what people typed.');
+  const why = page.getByRole('dialog').getByLabel('Why');
+  await why.fill('It forgets what people typed.');
+  // Neither a click on its edge nor a selection that ends beside it closes a dialog.
+  const [edge, field] = [await page.getByRole('dialog').boundingBox(), await why.boundingBox()];
+  await page.mouse.click(edge.x + 6, edge.y + 6);
+  await page.mouse.move(field.x + 40, field.y + 8);
+  await page.mouse.down();
+  await page.mouse.move(edge.x - 40, field.y + 8, { steps: 3 });
+  await page.mouse.up();
+  assert.equal(await why.inputValue(), 'It forgets what people typed.');
+  assert.ok(await why.isVisible());
   await look(page, 'yank-dialog');
   await page.getByRole('dialog').getByRole('button', { name: 'Yank 1.1.0 and roll back' }).click();
   await page.getByText('The release is yanked').waitFor();

@@ -120,3 +120,18 @@ test('an admin lets somebody in, who sets a password and sees what their role sh
   await viewer.reload();
   await viewer.waitForURL(/\/admin\/sign-in/);
 });
+
+test('a link to set a password is good without TLS, too', async () => {
+  const { browser, site } = it;
+  const path = await site.invite('una@example.org', '--role', 'viewer');
+  // To any address but the machine's own, browsers say over plain HTTP no more than the origin of a form.
+  const baseURL = site.url.replace('127.0.0.1', 'plain.test');
+  const context = await browser.chromium.newContext({ baseURL });
+  const page = await context.newPage();
+  await page.goto(path);
+  await page.getByLabel('New password').fill(VIEWER.password);
+  await page.getByRole('button', { name: 'Set password and sign in' }).click();
+  await page.getByRole('heading', { name: 'Apps' }).waitFor();
+  assert.equal(page.url(), `${baseURL}/admin`);
+  await context.close();
+});

@@ -57,6 +57,12 @@ export class Site {
     await this.#answer(process.env.DISTD, ['user', 'set-password', email, '--password-stdin', ...data], {}, password);
   }
 
+  /** Lets somebody in, and gives the path of the link with which they set their password. */
+  async invite(email, ...roles) {
+    const { url } = await this.#answer(process.env.DISTD, ['user', 'add', email, ...roles, '--data', this.data]);
+    return new URL(url).pathname;
+  }
+
   async #answer(program, args, env, input) {
     const { code, answer, told } = await run(program, args, env, input);
     assert.equal(code, 0, `${args.join(' ')}: ${told}`);

@@ -123,9 +123,11 @@ impl Token {
     }
 }
 
-/// Checks a token's name: 1 to 100 characters, printable, no spaces at the ends.
+/// Checks a token's name: 1 to 100 characters, printable, no spaces at the ends, no text-direction
+/// characters: pages leave those out, and two names would look the same.
 pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
-    let good = (1..=100).contains(&name.chars().count()) && name.trim() == name && !name.chars().any(char::is_control);
+    let printable = |c: char| !c.is_control() && !crate::names::is_bidi_control(c);
+    let good = (1..=100).contains(&name.chars().count()) && name.trim() == name && name.chars().all(printable);
     if good {
         Ok(())
     } else {

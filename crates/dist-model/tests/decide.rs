@@ -518,6 +518,10 @@ fn tokens_need_a_name_a_scope_and_a_future() {
             ..good.clone()
         },
         TokenIntent {
+            name: "ci\u{202e}".to_owned(),
+            ..good.clone()
+        },
+        TokenIntent {
             scopes: Scopes(BTreeSet::new()),
             ..good.clone()
         },

@@ -16,7 +16,7 @@ const BY_BOTH: usize = 5;
 const BY_ACCOUNT: usize = 50;
 /// How many may fail from one address: an office shares one.
 const BY_ADDRESS: usize = 30;
-/// Beyond so many keys the oldest are forgotten: memory stays bounded whoever comes.
+/// Beyond so many keys what is over is forgotten, or else all: memory stays bounded whoever comes.
 const MOST_KEYS: usize = 10_000;
 
 /// The failures of the last quarter of an hour.

@@ -161,6 +161,8 @@ impl Service {
         let password_hash = password::hash(&*self.setup().entropy, new).await?;
         self.write(caller, move |tx, scene| {
             let person = scene.caller.person().ok_or_else(|| no_such(ErrorCode::UserNotFound))?;
+            // The session may have ended while the passwords were hashed, with a change of its owner's.
+            person.check_alive(scene.context.now)?;
             let mut events = vec![password_set(&person.user, password_hash)];
             events.extend(end_all(
                 &*tx,

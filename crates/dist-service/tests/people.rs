@@ -343,6 +343,12 @@ async fn a_new_password_ends_the_other_sessions() {
         .unwrap();
     assert!(world.service.session_of(&elsewhere.secret).await.unwrap().is_none());
     assert_eq!(world.service.sessions(&admin).await.unwrap().len(), 1);
+    // What began before its session ended comes too late.
+    let late = Caller::new(Principal::Person(elsewhere.person));
+    let change = world
+        .service
+        .change_password(&late, "another horse".to_owned(), "somebody else's".to_owned());
+    assert_eq!(code(change.await), ErrorCode::AuthSessionEnded);
     world
         .service
         .sign_in("ann@example.org", "another horse".to_owned(), visit())

@@ -64,6 +64,13 @@ async function openDialog(link) {
   if (!dialog.open) dialog.showModal();
 }
 
+// A press beside an open dialog closes it: not one on its edge, nor a selection that ends outside.
+let pressedBeside = false;
+document.addEventListener("mousedown", ({ target, clientX: x, clientY: y }) => {
+  const box = target.matches("dialog") ? target.getBoundingClientRect() : null;
+  pressedBeside = box !== null && (x < box.left || x > box.right || y < box.top || y > box.bottom);
+});
+
 document.addEventListener("click", (event) => {
   const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
   const target = event.target.closest("[data-copy], a[data-dialog], [data-close]");
@@ -73,10 +80,19 @@ document.addEventListener("click", (event) => {
   } else if (plain && target?.matches("a[data-dialog]")) {
     event.preventDefault();
     openDialog(target);
-  } else if (plain && dialog && (target?.matches("[data-close]") || event.target === dialog)) {
+  } else if (plain && dialog && (target?.matches("[data-close]") || (event.target === dialog && pressedBeside))) {
     event.preventDefault();
     dialog.close();
   }
+});
+
+// A double click sends a form once: what a second answer says, such as that the name of a token is taken,
+// would hide what the first one shows, this once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (event.timeStamp - (form.sentAt ?? -Infinity) < 3e3) event.preventDefault();
+  else form.sentAt = event.timeStamp;
 });
 
 // Search. What was found stands under the box; arrows walk it, and it goes when it is left.
@@ -108,7 +124,7 @@ function moveRow(step) {
   links[next]?.focus();
 }
 
-let afterG = 0;
+let afterG = -Infinity;
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) {
     if (event.key === "Escape") event.target.blur();
@@ -116,7 +132,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (document.querySelector("dialog[open]")) return;
   const section = event.timeStamp - afterG < 1500 && document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  afterG = event.key === "g" ? event.timeStamp : 0;
+  afterG = event.key === "g" ? event.timeStamp : -Infinity;
   if (section) section.click();
   else if (event.key === "/") document.getElementById("search")?.focus();
   else if (event.key === "?") document.getElementById("keys").showModal();
@@ -130,6 +146,8 @@ document.addEventListener("keydown", (event) => {
 // no connection, and asks once when it is looked at again.
 let source = null;
 let pending = 0;
+let wasLost = false;
+let refusals = 0;
 
 // What somebody reads just now stays as it is.
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -174,12 +192,19 @@ function listen() {
   if (!url || document.hidden || source) return;
   source = new EventSource(url);
   source.onmessage = hear;
+  source.onerror = () => {
+    wasLost = true;
+    // Browsers connect again by themselves, but not after a bad answer, such as a proxy's while the server
+    // starts. What stays bad is a session that has ended.
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = null;
+    if (refusals < 8) setTimeout(listen, 2e3 * 2 ** refusals++);
+  };
   // What happened while the connection was gone is asked for once it is back.
-  let wasLost = false;
-  source.onerror = () => { wasLost = true; };
   source.onopen = () => {
     if (wasLost) announce();
     wasLost = false;
+    refusals = 0;
   };
 }
 listen();

@@ -9,10 +9,11 @@ use dist_model::{Role, Session, SessionId, Slug};
 use http::header;
 use serde::Deserialize;
 
+use super::done::{Done, Note};
 use super::form::Problem;
 use super::{AnyVisit, Visit, see_other};
 use crate::error::Result;
-use crate::extract::Segments;
+use crate::extract::{Query, Segments};
 use crate::session::{Empty, Form};
 use crate::state::Site;
 use crate::web::{Section, Shell, agent};
@@ -22,6 +23,7 @@ use crate::web::{Section, Shell, agent};
 #[template(path = "console/account.html")]
 struct AccountPage<'a> {
     shell: Shell,
+    note: Option<Note>,
     role: Option<Role>,
     app_roles: Vec<(&'a Slug, Role)>,
     has_password: bool,
@@ -39,8 +41,12 @@ pub(crate) struct ChangeForm {
 /// One's own account.
 #[utoipa::path(get, path = "/admin/account", tag = "console",
     responses((status = 200, body = String, content_type = "text/html")))]
-pub(crate) async fn show(State(site): State<Arc<Site>>, AnyVisit(visit): AnyVisit) -> Result<Response> {
-    page(&site, &visit, Problem::default()).await
+pub(crate) async fn show(
+    State(site): State<Arc<Site>>,
+    AnyVisit(visit): AnyVisit,
+    Query(done): Query<Done>,
+) -> Result<Response> {
+    page(&site, &visit, done.plain_note(), Problem::default()).await
 }
 
 /// Ends one of one's own sessions.
@@ -52,10 +58,11 @@ pub(crate) async fn end_session(
     Form { visit, .. }: Form<Empty>,
 ) -> Result<Response> {
     site.service.end_session(&visit.caller, &id).await?;
-    let mut response = see_other(&site, "/admin/account")?;
-    if id == visit.person.session.id {
-        response.headers_mut().insert(header::SET_COOKIE, site.cookies.end()?);
+    if id != visit.person.session.id {
+        return see_other(&site, "/admin/account?done=signed-out");
     }
+    let mut response = see_other(&site, "/admin/sign-in")?;
+    response.headers_mut().insert(header::SET_COOKIE, site.cookies.end()?);
     Ok(response)
 }
 
@@ -68,17 +75,18 @@ pub(crate) async fn change_password(
 ) -> Result<Response> {
     let changed = site.service.change_password(&visit.caller, fields.old, fields.password);
     match changed.await {
-        Ok(()) => see_other(&site, "/admin/account"),
-        Err(error) => page(&site, &visit, Problem::of(error)?).await,
+        Ok(()) => see_other(&site, "/admin/account?done=password"),
+        Err(error) => page(&site, &visit, None, Problem::of(error)?).await,
     }
 }
 
-async fn page(site: &Site, visit: &Visit, problem: Problem) -> Result<Response> {
+async fn page(site: &Site, visit: &Visit, note: Option<Note>, problem: Problem) -> Result<Response> {
     let person = &visit.person;
     let row = site.service.user(&visit.caller, &person.user.id).await?;
     let sessions = site.service.sessions(&visit.caller).await?;
     let response = visit.page(person.user.email.as_str(), Section::Account, |shell| AccountPage {
         shell,
+        note,
         role: row.user.role,
         app_roles: row.user.app_roles.iter().map(|(app, role)| (app, *role)).collect(),
         has_password: row.has_password,

@@ -78,19 +78,23 @@ pub(crate) struct CompareQuery {
     to: String,
 }
 
-/// The releases to compare: the newest, and of those that were published before it the newest.
+/// The releases to compare: the newest, and of those that were published before it the newest. What is
+/// older than all of `releases` is compared with the newest.
 fn usual(query: CompareQuery, releases: &[Release]) -> Result<(String, String), Refusal> {
-    let newest = releases.first().map(|release| release.id.to_string());
-    let to = Some(query.to).filter(|to| !to.is_empty()).or(newest);
-    let to = to.unwrap_or_default();
-    let place = releases.iter().position(|release| release.id.as_str() == to);
-    let next = place.map_or(0, |place| place + 1);
-    let earlier = releases.iter().skip(next).find(|release| release.id.as_str() != to);
-    let from = Some(query.from).filter(|from| !from.is_empty());
-    let from = from.or_else(|| earlier.map(|release| release.id.to_string()));
-    let message = "there is no earlier release to compare with; publish another one first";
-    let from = from.ok_or_else(|| Refusal::new(ErrorCode::ReleaseNotFound, message))?;
-    Ok((from, to))
+    let none = || {
+        let message = "there is no earlier release to compare with; publish another one first";
+        Refusal::new(ErrorCode::ReleaseNotFound, message)
+    };
+    let newest = releases.first().ok_or_else(none)?.id.to_string();
+    let to = if query.to.is_empty() { newest.clone() } else { query.to };
+    if !query.from.is_empty() {
+        return Ok((query.from, to));
+    }
+    let is_it = |release: &Release| release.id.as_str() == to || release.version.as_str() == to;
+    match releases.iter().position(is_it) {
+        Some(place) => Ok((releases.get(place + 1).ok_or_else(none)?.id.to_string(), to)),
+        None => Ok((to, newest)),
+    }
 }
 
 /// What differs between two releases.
@@ -133,4 +137,39 @@ pub(crate) async fn compare(
         files: comparison.artifacts,
         choices,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(id: &str, version: &str) -> Release {
+        let release = serde_json::json!({"id": id, "app_id": "p1", "version": version, "build": "", "channel": null,
+            "notes": "", "created_by": "system", "created_at": "2026-01-01T00:00:00Z", "published_at": null,
+            "status": "published", "source": {}});
+        serde_json::from_value(release).unwrap()
+    }
+
+    #[test]
+    fn a_release_is_compared_with_the_one_before_it() {
+        let releases = [release("r3", "3"), release("r2", "2"), release("r1", "1")];
+        let usual = |from: &str, to: &str, releases| {
+            let (from, to) = (from.to_owned(), to.to_owned());
+            usual(CompareQuery { from, to }, releases).ok()
+        };
+        for (from, to, compared) in [
+            ("", "", Some(("r2", "r3"))),
+            ("", "r2", Some(("r1", "r2"))),
+            ("", "2", Some(("r1", "2"))),
+            ("r1", "", Some(("r1", "r3"))),
+            ("r3", "r1", Some(("r3", "r1"))),
+            ("", "r1", None),
+            // Older than all that are listed.
+            ("", "r0", Some(("r0", "r3"))),
+        ] {
+            let compared = compared.map(|(from, to): (&str, &str)| (from.to_owned(), to.to_owned()));
+            assert_eq!(usual(from, to, &releases[..]), compared, "{from} {to}");
+        }
+        assert_eq!(usual("", "", &[]), None);
+    }
 }

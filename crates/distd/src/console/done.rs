@@ -47,17 +47,35 @@ pub(crate) fn moved(channel: &ChannelName, revision: u64) -> String {
 impl Done {
     /// What there is to tell on a page of an app.
     pub(crate) async fn note(&self, site: &Site, visit: &Visit, app: &Slug) -> Result<Option<Note>> {
+        match self.deed.as_str() {
+            "moved" => self.note_of_move(site, visit, app).await,
+            _ => Ok(self.plain_note()),
+        }
+    }
+
+    /// What there is to tell of anything but a move.
+    pub(crate) fn plain_note(&self) -> Option<Note> {
         let text = match self.deed.as_str() {
-            "moved" => return self.note_of_move(site, visit, app).await,
             "made" => "The app is there. CI can publish to it.",
             "saved" => "The settings are saved.",
             "published" => "The draft is published. It never changes from now on.",
             "yanked" => "The release is yanked, and never offered again.",
             "discarded" => "The draft is gone. Its files go with the next cleanup.",
             "revoked" => "The tester link is revoked: it opens nothing any more.",
-            _ => return Ok(None),
+            "password" => "The password is changed. You are signed out everywhere else.",
+            "signed-out" => "The other browser is signed out.",
+            "person" => "The name and the roles are saved.",
+            "disabled" => "The account is disabled, and signed out everywhere.",
+            "enabled" => "The account is enabled again.",
+            "cleaned" => "The cleanup is done. What it has marked is removed by one at least an hour later.",
+            "held-off" => "A backup is being taken: objects go with the next cleanup.",
+            "backed-up" => "The backup is whole.",
+            _ => return None,
         };
-        Ok(Some(Note::done(text)))
+        Some(Note {
+            kind: if self.deed == "held-off" { "warning" } else { "done" },
+            ..Note::done(text)
+        })
     }
 
     async fn note_of_move(&self, site: &Site, visit: &Visit, app: &Slug) -> Result<Option<Note>> {

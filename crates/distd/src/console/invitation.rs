@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::extract::Segments;
 use crate::session::{Arrival, OpenForm};
 use crate::state::Site;
-use crate::web::{Referrer, Shell};
+use crate::web::Shell;
 
 /// The one field that is left to fill in.
 #[derive(Template)]
@@ -58,7 +58,7 @@ pub(crate) async fn accept(
 /// A link that is no good any more has no form: the answer says so instead.
 async fn page(site: &Site, secret: &str, problem: Problem) -> Result<Response> {
     let user = site.service.invitation(secret).await?;
-    let response = open_page(site, "Set your password", Referrer::Nobody, |shell| InvitationPage {
+    let response = open_page(site, "Set your password", |shell| InvitationPage {
         shell,
         secret,
         email: &user.email,

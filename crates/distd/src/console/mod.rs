@@ -38,8 +38,8 @@ use askama::Template;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use dist_model::{ErrorCode, ErrorKind, Refusal, Scope, Slug};
-use dist_service::{Caller, Person, Principal};
+use dist_model::{App, ErrorCode, ErrorKind, Refusal, Scope, Slug};
+use dist_service::{Caller, Paging, Person, Principal};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -163,41 +163,38 @@ impl Visit {
     pub(crate) fn page<P: Template>(
         &self,
         title: impl Into<String>,
-        section: Section,
+        section: impl Into<Option<Section>>,
         fill: impl FnOnce(Shell) -> P,
     ) -> Result<Response> {
         let shell = Shell {
-            section,
+            section: section.into(),
             sections: Section::of(&self.person.user),
             signed_in: Some(self.person.user.email.to_string()),
             csrf: self.csrf.clone(),
             is_fragment: self.is_fragment,
             ..shell(&self.site, title)
         };
-        answer(shell, Referrer::SameOrigin, fill)
+        answer(shell, fill)
     }
 }
 
 /// A page that strangers may see, as an answer.
-pub(crate) fn open_page<P: Template>(
-    site: &Site,
-    title: &str,
-    referrer: Referrer,
-    fill: impl FnOnce(Shell) -> P,
-) -> Result<Response> {
-    answer(shell(site, title), referrer, fill)
+pub(crate) fn open_page<P: Template>(site: &Site, title: &str, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
+    answer(shell(site, title), fill)
 }
 
-fn answer<P: Template>(shell: Shell, referrer: Referrer, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
+/// Pages of the console tell their address to this site: they have forms, and a browser that may not
+/// tell it hides from where a form comes too, which is asked (see [`crate::session`]).
+fn answer<P: Template>(shell: Shell, fill: impl FnOnce(Shell) -> P) -> Result<Response> {
     let nonce = shell.nonce.clone();
-    web::page(&fill(shell), &nonce, referrer)
+    web::page(&fill(shell), &nonce, Referrer::SameOrigin)
 }
 
 /// What stands around a page that nobody is signed in to.
 fn shell(site: &Site, title: impl Into<String>) -> Shell {
     Shell {
         title: title.into(),
-        section: Section::Account,
+        section: None,
         sections: Vec::new(),
         base: Arc::from(site.links.path()),
         nonce: Nonce::new(),
@@ -206,6 +203,15 @@ fn shell(site: &Site, title: impl Into<String>) -> Shell {
         is_fragment: false,
         now: site.service.now(),
     }
+}
+
+/// The apps that a form offers to choose from; others are typed.
+async fn apps_to_choose(site: &Site, visit: &Visit) -> Result<Vec<App>> {
+    let most = Paging {
+        cursor: None,
+        limit: 200,
+    };
+    Ok(site.service.apps(&visit.caller, &most).await?.items)
 }
 
 /// Goes on to another page of this site, by its path below the site's own.
@@ -305,7 +311,7 @@ impl Asked {
             is_fragment: web::wants_fragment(&self.headers),
             ..shell(site, web::text::refused(status))
         };
-        answer(shell, Referrer::SameOrigin, |shell| RefusalPage {
+        answer(shell, |shell| RefusalPage {
             shell,
             message: refused.message.clone(),
             code: refused.code.as_str(),

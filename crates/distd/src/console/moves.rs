@@ -152,7 +152,13 @@ async fn promotion(
         name => Some(name.parse()?),
     };
     let (Some(channel), Some(release)) = (channel, release) else {
-        let message = "every channel that is there offers it already; name a channel to promote it to";
+        let message = if choices.releases.is_empty() {
+            "no release is published; publish a draft, or a build from CI, first"
+        } else if choices.channels.is_empty() {
+            "there is no channel yet; name a channel to promote it to"
+        } else {
+            "every channel that is there offers it already; name a channel to promote it to"
+        };
         let problem = Problem::of(Refusal::new(ErrorCode::UsageError, message))?;
         return visit.page("Promote", Section::Apps, |shell| MovePage {
             shell,

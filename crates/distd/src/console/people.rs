@@ -8,12 +8,13 @@ use axum::extract::State;
 use axum::response::Response;
 use dist_api::Paging;
 use dist_model::decide::UserIntent;
-use dist_model::{Email, Refusal, Role, Roles, Slug, Timestamp, User, UserChanges, UserId};
+use dist_model::{App, Email, Refusal, Role, Roles, Slug, Timestamp, User, UserChanges, UserId};
 use dist_service::{Invited, UserRow};
 use serde::Deserialize;
 
+use super::done::{Done, Note};
 use super::form::Problem;
-use super::{Visit, see_other};
+use super::{Visit, apps_to_choose, see_other};
 use crate::error::{ApiError, Result};
 use crate::extract::{Query, Segments, paging};
 use crate::session::{Empty, Form};
@@ -25,6 +26,7 @@ use crate::web::{Section, Shell};
 #[template(path = "console/people.html")]
 struct PeoplePage {
     shell: Shell,
+    note: Option<Note>,
     rows: Vec<UserRow>,
     next_cursor: Option<String>,
 }
@@ -37,6 +39,8 @@ struct PersonPage<'a> {
     /// Who it is; nobody yet where somebody is let in.
     known: Option<&'a UserRow>,
     fields: &'a PersonForm,
+    /// To choose from; a role may be for an app that CI makes later.
+    apps: Vec<App>,
     problem: &'a Problem,
 }
 
@@ -135,10 +139,16 @@ fn role_of(text: &str) -> Result<Option<Role>, Refusal> {
 /// Everybody who may come in.
 #[utoipa::path(get, path = "/admin/people", tag = "console", params(Paging),
     responses((status = 200, body = String, content_type = "text/html")))]
-pub(crate) async fn list(State(site): State<Arc<Site>>, visit: Visit, Query(query): Query<Paging>) -> Result<Response> {
+pub(crate) async fn list(
+    State(site): State<Arc<Site>>,
+    visit: Visit,
+    Query(query): Query<Paging>,
+    Query(done): Query<Done>,
+) -> Result<Response> {
     let people = site.service.users(&visit.caller, &paging(query)).await?;
     visit.page("People", Section::People, |shell| PeoplePage {
         shell,
+        note: done.plain_note(),
         rows: people.items,
         next_cursor: people.next_cursor,
     })
@@ -147,9 +157,9 @@ pub(crate) async fn list(State(site): State<Arc<Site>>, visit: Visit, Query(quer
 /// The form that lets somebody in.
 #[utoipa::path(get, path = "/admin/people/new", tag = "console",
     responses((status = 200, body = String, content_type = "text/html")))]
-pub(crate) async fn new(visit: Visit) -> Result<Response> {
+pub(crate) async fn new(State(site): State<Arc<Site>>, visit: Visit) -> Result<Response> {
     visit.require_admin()?;
-    page(&visit, None, &PersonForm::default(), Problem::default())
+    page(&site, &visit, None, &PersonForm::default(), Problem::default()).await
 }
 
 /// Lets somebody in, and shows the link for them.
@@ -170,7 +180,7 @@ pub(crate) async fn create(
     };
     match made {
         Ok(invited) => show_link(&site, &visit, &invited),
-        Err(error) => page(&visit, None, &fields, Problem::of(error)?),
+        Err(error) => page(&site, &visit, None, &fields, Problem::of(error)?).await,
     }
 }
 
@@ -184,7 +194,14 @@ pub(crate) async fn show(
 ) -> Result<Response> {
     visit.require_admin()?;
     let known = site.service.user(&visit.caller, &id).await?;
-    page(&visit, Some(&known), &PersonForm::of(&known.user), Problem::default())
+    page(
+        &site,
+        &visit,
+        Some(&known),
+        &PersonForm::of(&known.user),
+        Problem::default(),
+    )
+    .await
 }
 
 /// Changes what somebody is called and may.
@@ -205,11 +222,11 @@ pub(crate) async fn update(
         Err(refusal) => Err(ApiError::from(refusal)),
     };
     match updated {
-        Ok(_) => see_other(&site, "/admin/people"),
+        Ok(_) => see_other(&site, "/admin/people?done=person"),
         Err(error) => {
             let problem = Problem::of(error)?;
             let known = site.service.user(&visit.caller, &id).await?;
-            page(&visit, Some(&known), &fields, problem)
+            page(&site, &visit, Some(&known), &fields, problem).await
         }
     }
 }
@@ -270,7 +287,8 @@ async fn set_disabled(site: &Site, visit: &Visit, id: &UserId, disabled: bool) -
         ..UserChanges::default()
     };
     site.service.update_user(&visit.caller, id, changes).await?;
-    see_other(site, "/admin/people")
+    let deed = if disabled { "disabled" } else { "enabled" };
+    see_other(site, &format!("/admin/people?done={deed}"))
 }
 
 fn show_link(site: &Site, visit: &Visit, invited: &Invited) -> Result<Response> {
@@ -282,12 +300,20 @@ fn show_link(site: &Site, visit: &Visit, invited: &Invited) -> Result<Response> 
     })
 }
 
-fn page(visit: &Visit, known: Option<&UserRow>, fields: &PersonForm, problem: Problem) -> Result<Response> {
+async fn page(
+    site: &Site,
+    visit: &Visit,
+    known: Option<&UserRow>,
+    fields: &PersonForm,
+    problem: Problem,
+) -> Result<Response> {
+    let apps = apps_to_choose(site, visit).await?;
     let title = known.map_or("Let somebody in", |row| row.user.email.as_str());
     let response = visit.page(title, Section::People, |shell| PersonPage {
         shell,
         known,
         fields,
+        apps,
         problem: &problem,
     })?;
     Ok(problem.mark(response))

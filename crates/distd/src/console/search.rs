@@ -13,7 +13,7 @@ use super::Visit;
 use crate::error::Result;
 use crate::extract::Query;
 use crate::state::Site;
-use crate::web::{Section, Shell};
+use crate::web::Shell;
 
 /// What was found, the best group first.
 #[derive(Template)]
@@ -110,7 +110,7 @@ pub(crate) async fn search(
     Query(SearchQuery { q: text }): Query<SearchQuery>,
 ) -> Result<Response> {
     let groups = groups(site.service.search(&visit.caller, &text).await?);
-    visit.page("Search", Section::Account, |shell| SearchPage { shell, text, groups })
+    visit.page("Search", None, |shell| SearchPage { shell, text, groups })
 }
 
 #[cfg(test)]

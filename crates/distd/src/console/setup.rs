@@ -14,7 +14,7 @@ use crate::error::{ApiError, Result};
 use crate::extract::Segments;
 use crate::session::{Arrival, OpenForm};
 use crate::state::Site;
-use crate::web::{Referrer, Shell};
+use crate::web::Shell;
 
 /// Who the first admin is.
 #[derive(Template)]
@@ -77,7 +77,7 @@ async fn check(site: &Site, secret: &str) -> Result<()> {
 }
 
 fn page(site: &Site, secret: &str, name: &str, email: &str, problem: Problem) -> Result<Response> {
-    let response = open_page(site, "Set up this server", Referrer::Nobody, |shell| SetupPage {
+    let response = open_page(site, "Set up this server", |shell| SetupPage {
         shell,
         secret,
         name,

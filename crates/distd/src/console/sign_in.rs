@@ -16,7 +16,7 @@ use crate::extract::Query;
 use crate::oidc::Provider;
 use crate::session::{Arrival, Empty, Form, OpenForm};
 use crate::state::Site;
-use crate::web::{Referrer, Shell};
+use crate::web::Shell;
 
 /// Where to sign in; on a new server, where to find the link that makes the first admin.
 #[derive(Template)]
@@ -91,7 +91,7 @@ pub(crate) async fn sign_out(State(site): State<Arc<Site>>, form: Form<Empty>) -
 pub(crate) async fn page(site: &Site, email: &str, next: &str, problem: Problem) -> Result<Response> {
     let is_set_up = site.service.is_set_up().await?;
     let title = if is_set_up { "Sign in" } else { "A new server" };
-    let response = open_page(site, title, Referrer::SameOrigin, |shell| SignInPage {
+    let response = open_page(site, title, |shell| SignInPage {
         shell,
         is_set_up,
         provider: site.oidc.as_ref().map(Provider::name),

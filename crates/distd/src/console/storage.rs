@@ -9,8 +9,10 @@ use axum::response::Response;
 use dist_model::{CleanupReport, Timestamp};
 use dist_service::{AppStorage, CleanupOptions, Health, ObjectsOnDisk, RetentionPlan, StorageDay, StorageUse};
 
+use super::done::{Done, Note};
 use super::{Visit, see_other};
 use crate::error::{ApiError, Result};
+use crate::extract::Query;
 use crate::session::{Empty, Form};
 use crate::state::Site;
 use crate::web::plot::{Plot, Series};
@@ -25,6 +27,7 @@ const DAYS: i64 = 365;
 #[template(path = "console/storage.html")]
 struct StoragePage {
     shell: Shell,
+    note: Option<Note>,
     storage: StorageUse,
     health: Health,
     plot: Plot,
@@ -89,13 +92,14 @@ fn percent(part: u64, whole: u64) -> u64 {
 /// What the store takes.
 #[utoipa::path(get, path = "/admin/storage", tag = "console",
     responses((status = 200, body = String, content_type = "text/html")))]
-pub(crate) async fn show(State(site): State<Arc<Site>>, visit: Visit) -> Result<Response> {
+pub(crate) async fn show(State(site): State<Arc<Site>>, visit: Visit, Query(done): Query<Done>) -> Result<Response> {
     let mut storage = site.service.storage(&visit.caller).await?;
     let health = site.service.health(&visit.caller).await?;
     let plot = plot(&storage, site.service.now());
     storage.apps.sort_by_key(|app| std::cmp::Reverse(app.bytes));
     visit.page("Storage", Section::Storage, |shell| StoragePage {
         shell,
+        note: done.plain_note(),
         storage,
         health,
         plot,
@@ -138,8 +142,10 @@ pub(crate) async fn plan_cleanup(State(site): State<Arc<Site>>, visit: Visit) ->
 pub(crate) async fn clean_up(State(site): State<Arc<Site>>, Form { visit, .. }: Form<Empty>) -> Result<Response> {
     visit.require_admin()?;
     let service = site.service.clone();
-    to_its_end(async move { service.cleanup(&visit.caller, CleanupOptions::default(), None).await }).await?;
-    see_other(&site, "/admin/storage")
+    let cleanup = async move { service.cleanup(&visit.caller, CleanupOptions::default(), None).await };
+    let report = to_its_end(cleanup).await?;
+    let deed = report.held_off.map_or("cleaned", |_| "held-off");
+    see_other(&site, &format!("/admin/storage?done={deed}"))
 }
 
 /// Asks whether a backup is to be taken.
@@ -162,7 +168,7 @@ pub(crate) async fn back_up(State(site): State<Arc<Site>>, Form { visit, .. }: F
     visit.require_admin()?;
     let service = site.service.clone();
     to_its_end(async move { service.backup(&visit.caller, None, None).await }).await?;
-    see_other(&site, "/admin/storage")
+    see_other(&site, "/admin/storage?done=backed-up")
 }
 
 /// Does what takes a while, and records that it was done, even where the reader goes away meanwhile.

@@ -13,7 +13,7 @@ use dist_service::{AuditFilter, AuditLine, AuditPlace};
 use serde::Deserialize;
 
 use super::form::Problem;
-use super::{Visit, see_other};
+use super::{Visit, apps_to_choose, see_other};
 use crate::error::{ApiError, Result};
 use crate::extract::{Query, Segments, paging};
 use crate::session::{Empty, Form};
@@ -25,8 +25,6 @@ const DAY_MS: i64 = 86_400_000;
 const EVENTS: u32 = 50;
 /// How many of the releases that it published.
 const RELEASES: u32 = 10;
-/// How many apps are offered to choose from.
-const APPS: u32 = 200;
 
 /// All tokens, a row each.
 #[derive(Template)]
@@ -228,11 +226,7 @@ pub(crate) async fn create(State(site): State<Arc<Site>>, Form { visit, fields }
 }
 
 async fn form_page(site: &Site, visit: &Visit, fields: &TokenForm, problem: Problem) -> Result<Response> {
-    let all = dist_service::Paging {
-        cursor: None,
-        limit: APPS,
-    };
-    let mut apps = site.service.apps(&visit.caller, &all).await?.items;
+    let mut apps = apps_to_choose(site, visit).await?;
     let user = &visit.person.user;
     apps.retain(|app| user.check_role(Scope::Admin, Some(&app.slug)).is_ok());
     let response = visit.page("New token", Section::Tokens, |shell| NewTokenPage {

@@ -44,7 +44,8 @@ impl fmt::Display for Nonce {
 /// To whom following a link from the page tells the page's address.
 #[derive(Clone, Copy)]
 pub(crate) enum Referrer {
-    /// To nobody: the address may be a secret.
+    /// To nobody: the address may be a secret. For pages without forms, which browsers then send with
+    /// `Origin: null`.
     Nobody,
     /// To this site.
     SameOrigin,
@@ -186,8 +187,8 @@ pub(crate) fn may_somewhere(user: &User, scope: Scope) -> bool {
 pub(crate) struct Shell {
     /// The page's name, as the browser shows it.
     pub title: String,
-    /// Where the reader is.
-    pub section: Section,
+    /// Where the reader is; in no part of the console where something is looked for or refused.
+    pub section: Option<Section>,
     /// Where the navigation leads: what the reader's roles open.
     pub sections: Vec<Section>,
     /// What is before every link: the path of the public URL, without a slash at its end.
@@ -212,6 +213,15 @@ impl Shell {
     )]
     pub(crate) fn ago(&self, at: &Timestamp) -> Ago {
         Ago { at: *at, now: self.now }
+    }
+
+    /// Whether the reader is in this part of the console.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "templates pass what they show by reference"
+    )]
+    pub(crate) fn is_in(&self, section: &Section) -> bool {
+        self.section == Some(*section)
     }
 
     /// What happened, with links.

@@ -184,8 +184,7 @@ fn check_headers(answer: &Answer, path: &str) {
     assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     assert_eq!(answer.header("cross-origin-opener-policy"), "same-origin", "{path}");
     assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-    let referrer = answer.header("referrer-policy");
-    assert!(["same-origin", "no-referrer"].contains(&referrer), "{path}: {referrer}");
+    assert_eq!(answer.header("referrer-policy"), "same-origin", "{path}");
 }
 
 #[tokio::test]

@@ -377,3 +377,15 @@ async fn an_address_puts_no_words_into_a_page() {
         .await;
     assert_has(&late.text(), &["stable was moved again since."]);
 }
+
+#[tokio::test]
+async fn a_promotion_of_nothing_says_why() {
+    let site = Site::start().await;
+    draft(&site, "1.0.0", "beta").await;
+    let manager = manager(&site).await;
+    let page = site.open(&manager, "/admin/apps/acme/promote").await.expect(200).text();
+    assert_has(&page, &["no release is published"]);
+    site.publish("acme", "1.1.0", "beta").await;
+    let page = site.open(&manager, "/admin/apps/acme/promote").await.expect(200).text();
+    assert_has(&page, &["every channel that is there offers it already"]);
+}

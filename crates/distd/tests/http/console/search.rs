@@ -27,6 +27,7 @@ async fn names_versions_and_digests_are_found() {
             .expect(200)
             .text();
         assert!(page.contains(part), "{part} in {page}");
+        assert!(!page.contains("aria-current"), "{page}");
     }
     let tokens = async |person| site.open(person, "/admin/search?q=token-").await.expect(200).text();
     assert!(tokens(&admin).await.contains("/dist/admin/tokens/") && !tokens(&viewer).await.contains("<h2>Tokens"));

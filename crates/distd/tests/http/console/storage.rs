@@ -45,7 +45,10 @@ async fn a_cleanup_says_what_goes_before_it_does() {
     assert!(!plan.contains("<bdi>1.1.0</bdi>"), "{plan}");
     let deleted = "release.deleted".to_owned();
     assert!(!site.actions().await.contains(&deleted), "a plan changes nothing");
-    site.submit(&admin, "/admin/storage/cleanup", &[]).await.expect(303);
+    let done = site.submit(&admin, "/admin/storage/cleanup", &[]).await.expect(303);
+    let path = done.header("location").strip_prefix("/dist").unwrap();
+    let told = site.open(&admin, path).await.expect(200).text();
+    assert!(told.contains("The cleanup is done."), "{told}");
     assert!(site.actions().await.contains(&deleted));
     let after = site.open(&admin, "/admin/storage/cleanup").await.expect(200).text();
     assert!(after.contains("Retention lets go of no release"), "{after}");
@@ -67,7 +70,7 @@ async fn health_asks_for_a_backup_until_there_is_one() {
         "{confirm}"
     );
     let done = site.submit(&admin, "/admin/storage/backup", &[]).await.expect(303);
-    assert_eq!(done.header("location"), "/dist/admin/storage");
+    assert_eq!(done.header("location"), "/dist/admin/storage?done=backed-up");
     assert_eq!(site.names_in("backups").len(), 1);
     let after = site.open(&admin, "/admin/health").await.expect(200).text();
     assert!(!after.contains("No backup was ever taken."), "{after}");
