@@ -45,7 +45,11 @@ pub fn run(options: &Options) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, 1),
     };
-    runtime.block_on(serve(config))
+    let code = runtime.block_on(serve(config));
+    // A backup or a verification whose client was cut off may go on for hours on a thread that blocks.
+    // It ends with the process: what it leaves is told from what is whole.
+    runtime.shutdown_background();
+    code
 }
 
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {

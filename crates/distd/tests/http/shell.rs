@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-use dist_service::{OpenMode, Service, Setup, Visit};
+use dist_model::decide::TokenIntent;
+use dist_model::{Scope, Scopes};
+use dist_service::{Caller, OpenMode, Principal, Service, Setup, Visit};
 use http::Method;
 use serde_json::Value;
 
@@ -239,6 +241,48 @@ async fn secrets_of_people_are_not_in_the_log() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
     assert!(log.contains("/admin/invitation/{secret}"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_nobody_waits_for_does_not_keep_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let service = Service::open(&data, OpenMode::Create, Setup::default()).unwrap();
+    let intent = TokenIntent {
+        name: "upkeep".to_owned(),
+        scopes: Scopes([Scope::Admin].into()),
+        app_slug: None,
+        channels: std::collections::BTreeSet::new(),
+        expires_at: None,
+    };
+    let local = Caller::new(Principal::Local(0));
+    let secret = service
+        .create_token(&local, intent, None)
+        .await
+        .unwrap()
+        .secret
+        .unwrap();
+    // While this removes objects, a backup waits.
+    let removal = service.objects().try_removal().unwrap().unwrap();
+    let mut program = Program::start(folder.path());
+    eventually("the program listens", async || program.log().contains("listening on")).await;
+    let port = std::fs::read_to_string(folder.path().join("port")).unwrap();
+    let mut client = std::net::TcpStream::connect(format!("127.0.0.1:{}", port.trim())).unwrap();
+    let request = format!(
+        "POST /api/store/backup HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {secret}\r\ncontent-length: 0\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).unwrap();
+    let backups = data.join("backups");
+    eventually("the backup has begun", async || {
+        std::fs::read_dir(&backups).is_ok_and(|mut made| made.next().is_some())
+    })
+    .await;
+    drop(client);
+    let mut signal = Command::new("kill");
+    assert!(signal.arg(program.child.id().to_string()).status().unwrap().success());
+    eventually("the program stops", async || program.log().contains("stopped")).await;
+    eventually("the process ends", async || program.child.try_wait().unwrap().is_some()).await;
+    drop(removal);
 }
 
 /// A server in another process.
