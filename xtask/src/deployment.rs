@@ -76,9 +76,12 @@ fn backup_timer(binaries: &Binaries) -> Result<()> {
     let [data, backups] = ["data", "backups"].map(|name| folder.path().join(name));
     fs::create_dir(&backups)?;
     binaries.token(&data, "any", "read")?;
-    // Many are there already; the oldest go.
+    // Many are there already; the oldest go. What failed does not push out what is whole.
     for number in 10..30 {
-        fs::create_dir(backups.join(format!("20{number}-01-01-000000")))?;
+        let backup = backups.join(format!("20{number}-01-01-000000"));
+        fs::create_dir(&backup)?;
+        fs::write(backup.join("dist.db"), "")?;
+        fs::create_dir(backups.join(format!("20{number}-01-02-000000")))?;
     }
     let unit = fs::read_to_string(folder.path().join("dist-backup.service"))?;
     let commands = unit
@@ -99,6 +102,7 @@ fn backup_timer(binaries: &Binaries) -> Result<()> {
     let mut left: Vec<_> = fs::read_dir(&backups)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
+    left.retain(|path| path.join("dist.db").exists());
     left.sort();
     ensure!(left.len() == 14, "{} backups are left", left.len());
     // The names go by time; of the years above the oldest went.
