@@ -10,7 +10,7 @@ use dist_model::{
     IosMode, Platform, Refusal, Release, ReleaseId, ReleaseStatus, Scope, Scopes, Slug, Source, Timestamp, Token,
     TokenId, ValidationStatus, Visibility, events,
 };
-use persist::{Commit, Decision, SqlReadExt as _, SqlTx};
+use persist::{Commit, Decision, SqlReadExt as _, SqlTx, SubmitError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -75,7 +75,13 @@ pub(crate) fn run(service: &Service, old: &OldStore) -> Result<(), Error> {
             ))),
         }
     };
-    let imported = off_runtime(|| Ok(service.log().submit_blocking(command)?))?;
+    let imported = off_runtime(|| match service.log().submit_blocking(command) {
+        // What the tables refuse is in the file; the store has nothing yet that could be damaged.
+        Err(SubmitError::Store(persist::Error::Projection { source, .. })) => {
+            Err(invalid(&old.path, &source.to_string()))
+        }
+        imported => Ok(imported?),
+    })?;
     if let persist::Outcome::Committed { value: true, .. } = imported {
         tracing::info!(events = old.events.len(), "imported db.json");
     }
@@ -143,6 +149,21 @@ old!(OldAudit {
 
 type Read<T> = Result<T, String>;
 
+/// What there must be once of each.
+#[derive(Default)]
+struct Once(BTreeSet<(&'static str, String)>);
+
+impl Once {
+    fn see(&mut self, what: &'static str, name: &impl ToString) -> Read<()> {
+        let name = name.to_string();
+        if self.0.insert((what, name.clone())) {
+            Ok(())
+        } else {
+            Err(format!("the {what} {name:?} is there twice"))
+        }
+    }
+}
+
 /// Parses a text, naming what it belongs to where it is wrong.
 fn parse<T: std::str::FromStr<Err = Refusal>>(what: &str, text: &str) -> Read<T> {
     text.parse()
@@ -180,8 +201,9 @@ fn from_value<T: DeserializeOwned + Default>(what: &str, value: Value) -> Read<T
 }
 
 impl Document {
-    fn into_events(self) -> Read<Vec<(Timestamp, Event)>> {
-        let counts: BTreeMap<String, u64> = [
+    /// How many there are of each.
+    fn counts(&self) -> BTreeMap<String, u64> {
+        [
             ("apps", self.apps.len()),
             ("releases", self.releases.len()),
             ("artifacts", self.artifacts.len()),
@@ -191,15 +213,21 @@ impl Document {
         ]
         .into_iter()
         .map(|(name, count)| (name.to_owned(), count as u64))
-        .collect();
+        .collect()
+    }
+
+    fn into_events(self) -> Read<Vec<(Timestamp, Event)>> {
+        let counts = self.counts();
         let mut artifacts: BTreeMap<String, Vec<Artifact>> = BTreeMap::new();
         for old in self.artifacts {
             artifacts.entry(old.release_id.clone()).or_default().push(old.read()?);
         }
-        let mut events = Vec::new();
+        let (mut events, mut once) = (Vec::new(), Once::default());
         let mut apps = BTreeSet::new();
         for old in self.apps {
             let app = old.read()?;
+            once.see("app", &app.id)?;
+            once.see("slug", &app.slug)?;
             apps.insert(app.id.clone());
             events.push((app.created_at, Event::AppImported(events::AppCreated { app })));
         }
@@ -207,6 +235,11 @@ impl Document {
         for old in self.releases {
             let artifacts = artifacts.remove(&old.id).unwrap_or_default();
             let release = old.read(&apps)?;
+            once.see("release", &release.id)?;
+            let Release {
+                app_id, version, build, ..
+            } = &release;
+            once.see("release of an app", &format!("{app_id} {version} {build}"))?;
             releases.insert(release.id.clone(), (release.app_id.clone(), release.status));
             events.push((
                 release.created_at,
@@ -227,6 +260,9 @@ impl Document {
         }
         for old in self.tokens {
             let (token, token_hash) = old.read()?;
+            once.see("token", &token.id)?;
+            once.see("token's name", &token.name)?;
+            once.see("token's hash", &token_hash)?;
             events.push((
                 token.created_at,
                 Event::TokenImported(events::TokenImported { token, token_hash }),
