@@ -1,10 +1,9 @@
-//! Cleanup, verification, backup, restore, rebuild and the import of the older format.
+//! Cleanup, verification, rebuild and the import of the older format.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use common::{World, artifact, code, local, request};
@@ -268,96 +267,37 @@ async fn the_tables_are_made_again_from_the_log() {
 }
 
 #[tokio::test]
-async fn a_backup_is_restored_on_another_machine() {
-    let world = World::new();
-    world.publish("1.0.0", Some("beta"), "one").await.unwrap();
-    let to = tempfile::tempdir().unwrap();
-    let backup = to.path().join("backup");
-    let report = world.service.backup(&local(), Some(&backup), None).await.unwrap();
-    assert_eq!((report.objects, report.bytes), (1, 3));
-    let contents = world.contents();
-    world.publish("2.0.0", Some("beta"), "two").await.unwrap();
-    assert_eq!(
-        code(world.service.backup(&local(), Some(&backup), None).await),
-        ErrorCode::StoreNotEmpty
-    );
-
-    let elsewhere = to.path().join("elsewhere");
-    let restored = Service::restore(&backup, &elsewhere, world.setup()).unwrap();
-    assert_eq!((restored.objects, restored.position), (1, report.position));
-    let service = Service::open(&elsewhere, OpenMode::Existing, world.setup()).unwrap();
-    let copy = World {
-        folder: to,
-        clock: world.clock.clone(),
-        entropy: world.entropy.clone(),
-        service,
-    };
-    assert!(copy.service.verify(&local()).await.unwrap().ok);
-    let app = copy.service.app(&local(), &acme()).await.unwrap();
-    assert_eq!(
-        (app.releases.len(), copy.actions().await.last().unwrap().as_str()),
-        (1, "store.restored")
-    );
-    let rows: Vec<&String> = contents.iter().filter(|row| row.contains(": ")).collect();
-    assert!(!rows.is_empty());
-    assert_eq!(
-        code(Service::restore(&backup, &elsewhere, world.setup()).map(drop)),
-        ErrorCode::StoreNotEmpty
-    );
-}
-
-#[tokio::test]
-async fn a_backup_beside_another_copies_only_what_is_new() {
-    let world = World::new();
-    let one = world.publish("1.0.0", Some("beta"), "one").await.unwrap().artifacts[0].sha256;
-    let to = tempfile::tempdir().unwrap();
-    let (first, cut, second) = (to.path().join("first"), to.path().join("cut"), to.path().join("second"));
-    let report = world.service.backup(&local(), Some(&first), None).await.unwrap();
-    assert_eq!((report.bytes, report.copied_bytes), (3, 3));
-    // Looking at a backup makes it no store; one that was cut has no dist.db yet.
-    drop(Service::open(&first, OpenMode::Existing, world.setup()).unwrap());
-    fs::create_dir_all(cut.join("objects")).unwrap();
-    fs::write(cut.join("backup.json"), "{}").unwrap();
-    world.publish("2.0.0", Some("beta"), "three").await.unwrap();
-    let report = world.service.backup(&local(), Some(&second), None).await.unwrap();
-    assert_eq!((report.objects, report.bytes, report.copied_bytes), (2, 8, 5));
-    let shared = second.join("objects").join(one.to_string());
-    assert_eq!(fs::metadata(&shared).unwrap().nlink(), 2);
-    assert_eq!(fs::metadata(object(&world, &one)).unwrap().nlink(), 1);
-    // Either can go without the other.
-    fs::remove_dir_all(&first).unwrap();
-    Service::restore(&second, &to.path().join("restored"), world.setup()).unwrap();
-
-    // A store is no earlier backup: its objects are copied.
-    let beside = world.folder.path().with_extension("backup");
-    let report = world.service.backup(&local(), Some(&beside), None).await.unwrap();
-    fs::remove_dir_all(&beside).unwrap();
-    assert_eq!(report.copied_bytes, 8);
-}
-
-#[tokio::test]
-async fn a_damaged_backup_leaves_no_store() {
+async fn a_damaged_index_is_found_and_mended() {
     let world = World::new();
     let digest = world.publish("1.0.0", Some("beta"), "one").await.unwrap().artifacts[0].sha256;
-    let to = tempfile::tempdir().unwrap();
-    let backup = to.path().join("backup");
-    world.service.backup(&local(), Some(&backup), None).await.unwrap();
-    let copy = backup.join("objects").join(digest.to_string());
-    fs::remove_file(&copy).unwrap();
-    for damaged in [false, true] {
-        if damaged {
-            fs::write(&copy, "two").unwrap();
-        }
-        let data = to.path().join(format!("data-{damaged}"));
-        assert_eq!(
-            code(Service::restore(&backup, &data, world.setup()).map(drop)),
-            ErrorCode::BackupInvalid
-        );
-        assert_eq!(
-            code(Service::open(&data, OpenMode::Existing, world.setup()).map(drop)),
-            ErrorCode::StoreNotFound
-        );
-    }
+    world.service.shutdown();
+    let path = world.folder.path().join("dist.db");
+    let sql = "SELECT rootpage, (SELECT page_size FROM pragma_page_size()) FROM sqlite_schema WHERE name = 'artifacts_sha256'";
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let (page, size): (u32, u32) = connection
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let (page, size) = (page as usize, size as usize);
+    drop(connection);
+    let (mut bytes, name) = (fs::read(&path).unwrap(), digest.to_string());
+    let page = (page - 1) * size;
+    let at = bytes[page..page + size]
+        .windows(64)
+        .position(|window| window == name.as_bytes())
+        .unwrap();
+    bytes[page + at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    let service = Service::open(world.folder.path(), OpenMode::Existing, world.setup()).unwrap();
+    let problems = service.verify(&local()).await.unwrap().problems;
+    assert!(
+        problems.iter().any(|problem| problem.kind == "database_damaged"),
+        "{problems:?}"
+    );
+    service.rebuild(&local()).await.unwrap();
+    let report = service.verify(&local()).await.unwrap();
+    assert!(report.ok, "{:?}", report.problems);
+    assert_eq!(service.cleanup(&local(), at_once(), None).await.unwrap().objects, []);
 }
 
 const OLD: &str = r#"{
@@ -393,6 +333,34 @@ fn old_store(json: &str) -> tempfile::TempDir {
     )
     .unwrap();
     folder
+}
+
+#[tokio::test]
+async fn a_damaged_page_hides_no_damaged_object() {
+    let world = World::new();
+    let digest = world.publish("1.0.0", Some("beta"), "one").await.unwrap().artifacts[0].sha256;
+    world.service.shutdown();
+    fs::remove_file(object(&world, &digest)).unwrap();
+    fs::write(object(&world, &digest), "eno").unwrap();
+    let path = world.folder.path().join("dist.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'releases'";
+    let (page, size): (u32, u32) = connection
+        .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    drop(connection);
+    let (page, size) = (page as usize, size as usize);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[(page - 1) * size..page * size].fill(0);
+    fs::write(&path, bytes).unwrap();
+
+    let service = Service::open(world.folder.path(), OpenMode::Existing, world.setup()).unwrap();
+    let problems = service.verify(&local()).await.unwrap().problems;
+    let kinds: Vec<&str> = problems.iter().map(|problem| problem.kind.as_str()).collect();
+    assert!(
+        kinds.contains(&"database_damaged") && kinds.contains(&"object_corrupt"),
+        "{problems:?}"
+    );
 }
 
 #[tokio::test]
@@ -443,6 +411,7 @@ async fn a_broken_older_store_is_left_as_it_is() {
         &OLD.replace("\"slug\": \"acme\"", "\"slug\": \"ACME!\""),
         &OLD.replace("\"current_release_id\": \"rel-1\"", "\"current_release_id\": \"rel-2\""),
         &OLD.replace("\"release_id\": \"rel-1\"", "\"release_id\": \"rel-9\""),
+        &OLD.replace("\"version\": \"1.0.1\"", "\"version\": \"1.0.0\""),
     ] {
         let folder = old_store(broken);
         let setup = World::new().setup();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dist_blobs::{FsStore, Verdict};
 use dist_model::decide::Decided;
-use dist_model::{Digest, Event, Scope, StoreProblem, StoreRebuildReport, VerifyReport, events};
+use dist_model::{Digest, ErrorCode, Event, Scope, StoreProblem, StoreRebuildReport, VerifyReport, events};
 use persist::{Backend as _, SqlRead, SqlReadExt as _, TableDifference};
 
 use crate::service::blocking;
@@ -33,19 +33,25 @@ const REFERENCES: &[(&str, &str)] = &[
 ];
 
 impl Service {
-    /// Re-hashes every object, resolves every reference, and compares every table with a replay of
-    /// the log. Problems are in the report; an error means that it could not look.
+    /// Re-hashes every object, resolves every reference, checks the database's own order, and compares
+    /// every table with a replay of the log. Problems are in the report; an error means that it could not look.
     pub async fn verify(&self, caller: &Caller) -> Result<VerifyReport, Error> {
         caller.require(Scope::Admin, None, None, self.now())?;
         let service = self.clone();
         blocking(move || {
             let mut report = VerifyReport::default();
-            let needed = service.read(|tx| {
-                check_references(tx, &mut report)?;
-                needed_objects(tx)
-            })?;
+            for fault in service.log().check_integrity()? {
+                let message =
+                    format!("{fault}: run `dist store rebuild`, and restore a backup where that does not mend it");
+                report.problems.push(problem("database_damaged", &"dist.db", message));
+            }
+            let is_damaged = !report.problems.is_empty();
+            let dangling = service.read(dangling_references);
+            report.problems.extend(as_far_as_readable(is_damaged, dangling)?);
+            let needed = as_far_as_readable(is_damaged, service.read(needed_objects))?;
             check_objects(service.objects(), needed, &mut report)?;
-            for difference in service.log().verify_projections()? {
+            let differences = service.log().verify_projections().map_err(Error::from);
+            for difference in as_far_as_readable(is_damaged, differences)? {
                 report.problems.push(differs(&difference));
             }
             report.events = service.log().head()?.get();
@@ -106,13 +112,23 @@ fn differs(difference: &TableDifference) -> StoreProblem {
     )
 }
 
-fn check_references(tx: &dyn SqlRead, report: &mut VerifyReport) -> Result<(), Error> {
+/// What is found in a database that is known to be damaged may be nothing: that it is damaged is told
+/// already, and the objects are to be looked at all the same.
+fn as_far_as_readable<T: Default>(is_damaged: bool, found: Result<T, Error>) -> Result<T, Error> {
+    match found {
+        Err(error) if is_damaged && error.refusal().code == ErrorCode::StoreCorrupt => Ok(T::default()),
+        found => found,
+    }
+}
+
+fn dangling_references(tx: &dyn SqlRead) -> Result<Vec<StoreProblem>, Error> {
+    let mut problems = Vec::new();
     for (what, sql) in REFERENCES {
         for subject in tx.query_all(sql, &[], |row| row.get::<String>(0))? {
-            report.problems.push(problem("dangling_reference", &subject, *what));
+            problems.push(problem("dangling_reference", &subject, *what));
         }
     }
-    Ok(())
+    Ok(problems)
 }
 
 /// What releases that were not cleaned up are made of, with the size that each artifact claims, and
@@ -137,7 +153,18 @@ fn check_objects(
         let claimed = needed.remove(&digest);
         report.objects += 1;
         report.bytes += size;
-        match objects.verify(&digest)? {
+        let verdict = match objects.verify(&digest) {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                // One bad sector must not hide what else is damaged.
+                let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                let message =
+                    format!("it cannot be read ({cause}): look at the disk, and restore the file from a backup");
+                report.problems.push(problem("object_unreadable", &digest, message));
+                continue;
+            }
+        };
+        match verdict {
             Verdict::Whole => {
                 if let Some(claimed) = claimed.flatten().filter(|claimed| *claimed != size) {
                     report.problems.push(problem(

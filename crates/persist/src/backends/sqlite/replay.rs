@@ -21,8 +21,8 @@ use super::open::with_suffix;
 use super::sequencer::Writer;
 use crate::backends::tables;
 use crate::{
-    After, Append, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
-    SqlReadExt, SqlTx, Table, TableDifference, params,
+    After, Append, Backend, Error, ErrorClass, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded,
+    SqlError, SqlRead, SqlReadExt, SqlTx, Table, TableDifference, params,
 };
 
 /// How many events are replayed in one transaction of the scratch database.
@@ -44,10 +44,40 @@ pub struct Adoption {
 
 type Projections = Arc<[Arc<dyn InlineProjection>]>;
 
-/// Replays, compares, and replaces the tables that differ.
+impl SqlStore {
+    /// What the database finds wrong with itself, a sentence each: pages that cannot be read, an index
+    /// that lacks rows. Reads all of it. Blocks.
+    pub fn check_integrity(&self) -> Result<Vec<String>, Error> {
+        // Enough to know it by.
+        const CHECK: &str = "PRAGMA integrity_check(20)";
+        let connection = self.inner.connect()?;
+        let session = Session::begin(&connection, "BEGIN")?;
+        let mut found: Vec<String> = Vec::new();
+        let read = session.query(CHECK, params![], &mut |row| {
+            found.push(row.get(0)?);
+            Ok(())
+        });
+        match read {
+            // Some damage ends the check itself.
+            Err(error) if error.class() == ErrorClass::Corrupt => found.push(error.to_string()),
+            read => read?,
+        }
+        found.retain(|line| line != "ok");
+        Ok(found)
+    }
+}
+
+/// Replays, compares, and replaces the tables that differ, or every table of a damaged database: the
+/// rows of one whose index is damaged are those of the log.
 pub(super) fn rebuild(store: &SqlStore) -> Result<RebuildReport, RebuildError> {
+    let is_damaged = !store.check_integrity()?.is_empty();
     let scratch = Scratch::replay(store)?;
-    store.call(move |writer| replace(writer, scratch, Replace::Different))?
+    let what = if is_damaged {
+        Replace::Damaged
+    } else {
+        Replace::Different
+    };
+    store.call(move |writer| replace(writer, scratch, what))?
 }
 
 /// Makes the tables of this program's set of projections, and enters that set in the head row.
@@ -77,7 +107,9 @@ pub(super) fn verify(store: &SqlStore) -> Result<Vec<TableDifference>, RebuildEr
 enum Replace<'a> {
     /// The rows of tables that differ.
     Different,
-    /// Every table with its schema; the head row gets this set of projections, and the log these events.
+    /// Every table with its schema.
+    Damaged,
+    /// The same; the head row gets this set of projections, and the log these events.
     All(&'a str, Vec<Append>),
 }
 
@@ -101,8 +133,9 @@ fn replace_attached(writer: &Writer, scratch: &mut Scratch, what: Replace<'_>) -
     // A write as the first statement takes the write lock of the store, and of nothing else.
     session.execute(LOCK, params![])?;
     let mut position = writer.head(&session)?;
+    let replaces_all = !matches!(what, Replace::Different);
     let adopted = match what {
-        Replace::Different => None,
+        Replace::Different | Replace::Damaged => None,
         Replace::All(set, appends) => {
             // Appended first, so that the replay meets them at the log's end like any other.
             position = writer.append(&mut session, appends, position)?;
@@ -112,29 +145,27 @@ fn replace_attached(writer: &Writer, scratch: &mut Scratch, what: Replace<'_>) -
     scratch.follow(|after| Ok(tables::page(&session, after, PAGE)?))?;
     let tables = scratch.tables();
     let differences = match adopted {
-        None => {
-            let differences = compare(&session, &tables)?;
-            for difference in &differences {
-                if let Some(table) = tables.iter().find(|table| table.name == difference.table) {
-                    keep_side_columns(&mut session, table)?;
-                    session.execute(&format!("DELETE FROM main.{}", quoted(table.name)), params![])?;
-                    copy_rows(&mut session, table)?;
-                }
-            }
-            differences
-        }
-        Some(set) => {
-            for table in &tables {
-                keep_side_columns(&mut session, table)?;
-                let drop = format!("DROP TABLE IF EXISTS main.{}", quoted(table.name));
-                run(&writer.connection, &drop)?;
-                run(&writer.connection, table.ddl)?;
-                copy_rows(&mut session, table)?;
-            }
-            session.execute(ADOPT, params![set])?;
-            Vec::new()
-        }
+        None => compare(&session, &tables)?,
+        Some(_) => Vec::new(),
     };
+    for table in &tables {
+        let name = quoted(table.name);
+        let differs = differences.iter().any(|difference| difference.table == table.name);
+        if !replaces_all && !differs {
+            continue;
+        }
+        keep_side_columns(&mut session, table)?;
+        if replaces_all {
+            run(&writer.connection, &format!("DROP TABLE IF EXISTS main.{name}"))?;
+            run(&writer.connection, table.ddl)?;
+        } else {
+            session.execute(&format!("DELETE FROM main.{name}"), params![])?;
+        }
+        copy_rows(&mut session, table)?;
+    }
+    if let Some(set) = adopted {
+        session.execute(ADOPT, params![set])?;
+    }
     writer.commit(&session)?;
     Ok(RebuildReport {
         events: scratch.events,
