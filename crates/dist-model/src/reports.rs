@@ -165,8 +165,8 @@ pub struct VerifyReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoreProblem {
-    /// `object_corrupt`, `object_missing`, `object_size`, `foreign_file`, `dangling_reference`,
-    /// `projection_differs`.
+    /// `object_corrupt`, `object_missing`, `object_unreadable`, `object_size`, `foreign_file`,
+    /// `dangling_reference`, `projection_differs`, `database_damaged`.
     pub kind: String,
     /// The object, row or table.
     pub subject: String,
@@ -175,7 +175,7 @@ pub struct StoreProblem {
 }
 
 /// What a backup holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupReport {
     /// The folder that it was written to.
@@ -189,6 +189,9 @@ pub struct BackupReport {
     /// How many of those were copied; the others are shared with an earlier backup beside it.
     #[serde(default)]
     pub copied_bytes: u64,
+    /// The objects that releases are made of and that it lacks, since the store has lost or damaged them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Digest>,
 }
 
 /// What an upgrade of a store did.

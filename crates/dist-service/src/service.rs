@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dist_blobs::FsStore;
 use dist_inspect::{InProcess, Inspector};
 use dist_model::decide::{Context, Decided, Defaults};
-use dist_model::{ErrorCode, Event, Refusal, Timestamp, new_id};
+use dist_model::{Digest, ErrorCode, Event, Refusal, Timestamp, new_id};
 use persist::{
     Append, Clock, Commit, Decision, ExpectedRevision, NewEvent, Options, Outcome, SqlRead, SqlStore, SqlTx,
     StreamName, SystemClock,
@@ -121,6 +121,11 @@ impl Service {
             dist_blobs::check_access(data, path).map_err(Error::OpenFolder)?;
         }
         let old = import::read(data)?;
+        // A loss of power can leave an empty file of what was a database.
+        let is_absent = std::fs::metadata(&database).map_or(true, |file| file.len() == 0);
+        if old.is_none() && is_absent {
+            refuse_left_behind(data)?;
+        }
         if mode != OpenMode::Create && old.is_none() && !database.exists() {
             let message = format!(
                 "there is no store in {}: make one with `dist app create` or `distd`",
@@ -319,6 +324,23 @@ impl Service {
             service: self.clone(),
         }
     }
+}
+
+/// Refuses a folder whose database was lost: in a new one nothing would refer to the objects, and the
+/// next cleanups would remove them all.
+fn refuse_left_behind(data: &Path) -> Result<(), Error> {
+    let is_object = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<Digest>().is_ok());
+    let mut objects = std::fs::read_dir(data.join("objects")).into_iter().flatten().flatten();
+    let log = std::fs::metadata(data.join("dist.db-wal")).is_ok_and(|log| log.len() > 0);
+    if !log && !objects.any(|entry| is_object(&entry.file_name())) {
+        return Ok(());
+    }
+    let message = format!(
+        "{0} holds what belongs to a store, and its database, dist.db, is not there or empty: put it back, or restore a backup \
+         into another folder with `dist store restore`; for a new store choose another folder",
+        data.display()
+    );
+    Err(Refusal::new(ErrorCode::StoreNotFound, message).into())
 }
 
 /// The caller with their token or role as it is now: it may have been taken since the request began.

@@ -239,7 +239,7 @@ async fn an_icon_lives_as_long_as_its_release() {
         2
     );
     let elsewhere = to.path().join("elsewhere");
-    Service::restore(&backup, &elsewhere, world.setup()).unwrap();
+    Service::restore(&backup, &elsewhere, &world.setup()).unwrap();
     let copy = Service::open(&elsewhere, OpenMode::Existing, world.setup()).unwrap();
     assert!(copy.verify(&local()).await.unwrap().ok);
     assert!(copy.objects().stat(&icon).unwrap().is_some());

@@ -119,7 +119,7 @@ async fn a_backup_of_an_older_version_is_restored() {
     let (backup, elsewhere) = (first_version(), tempfile::tempdir().unwrap());
     let before = names(backup.path());
     let data = elsewhere.path().join("data");
-    let restored = Service::restore(backup.path(), &data, World::new().setup()).unwrap();
+    let restored = Service::restore(backup.path(), &data, &World::new().setup()).unwrap();
     assert_eq!(restored.objects, 3);
     assert_eq!(
         projections(&backup.path().join("dist.db")),
@@ -141,7 +141,7 @@ async fn a_restore_that_was_cut_is_done_again() {
     for left in ["dist.db.restoring", "dist.db.restoring-wal", "dist.db.restoring-shm"] {
         fs::write(elsewhere.path().join(left), "half").unwrap();
     }
-    Service::restore(backup.path(), elsewhere.path(), World::new().setup()).unwrap();
+    Service::restore(backup.path(), elsewhere.path(), &World::new().setup()).unwrap();
     let service = Service::open(elsewhere.path(), OpenMode::Existing, World::new().setup()).unwrap();
     assert!(service.verify(&local()).await.unwrap().ok);
 }

@@ -83,17 +83,30 @@ pub async fn backup(args: Backup, session: &Session) -> Outcome {
     session
         .printer
         .show(&report, |out| out.table(&describe_backup(&report)));
-    Ok(DONE)
+    Ok(lacks(&report, session))
+}
+
+/// Says what a backup lacks. It is as good as the store was, which is damaged.
+fn lacks(report: &BackupReport, session: &Session) -> u8 {
+    if report.missing.is_empty() {
+        return DONE;
+    }
+    let count = report.missing.len();
+    session.printer.warn(&format!(
+        "{count} of the objects that releases are made of are lost or damaged in the store and not in the backup: \
+         `dist store verify` names them, and what to do"
+    ));
+    DAMAGED
 }
 
 /// `dist store restore`. It makes the store, so there is none to open before.
 pub fn restore(args: &Restore, session: &Session) -> Outcome {
     let folder = folder(session, "store restore")?;
-    let report = Service::restore(&args.backup, folder, Setup::default()).map_err(refusal)?;
+    let report = Service::restore(&args.backup, folder, &Setup::default()).map_err(refusal)?;
     session
         .printer
         .show(&report, |out| out.table(&describe_backup(&report)));
-    Ok(DONE)
+    Ok(lacks(&report, session))
 }
 
 /// `dist store upgrade`. A store of an older version cannot be opened before.
@@ -175,9 +188,13 @@ fn describe_verify(report: &VerifyReport) -> Table {
 }
 
 fn describe_backup(report: &BackupReport) -> Table {
-    Table::default()
+    let mut table = Table::default()
         .row(["folder", &report.path])
         .row(["position", &report.position.to_string()])
         .row(["objects", &format!("{} ({})", report.objects, size(report.bytes))])
-        .row(["copied", &size(report.copied_bytes)])
+        .row(["copied", &size(report.copied_bytes)]);
+    for digest in &report.missing {
+        table = table.row(["missing", &digest.to_string()]);
+    }
+    table
 }
