@@ -21,8 +21,8 @@ use super::open::with_suffix;
 use super::sequencer::Writer;
 use crate::backends::tables;
 use crate::{
-    After, Append, Backend, Error, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded, SqlError,
-    SqlReadExt, SqlTx, Table, TableDifference, params,
+    After, Append, Backend, Error, ErrorClass, InlineProjection, Page, Position, RebuildError, RebuildReport, Recorded,
+    SqlError, SqlRead, SqlReadExt, SqlTx, Table, TableDifference, params,
 };
 
 /// How many events are replayed in one transaction of the scratch database.
@@ -52,7 +52,16 @@ impl SqlStore {
         const CHECK: &str = "PRAGMA integrity_check(20)";
         let connection = self.inner.connect()?;
         let session = Session::begin(&connection, "BEGIN")?;
-        let mut found: Vec<String> = session.query_all(CHECK, params![], |row| row.get(0))?;
+        let mut found: Vec<String> = Vec::new();
+        let read = session.query(CHECK, params![], &mut |row| {
+            found.push(row.get(0)?);
+            Ok(())
+        });
+        match read {
+            // Some damage ends the check itself.
+            Err(error) if error.class() == ErrorClass::Corrupt => found.push(error.to_string()),
+            read => read?,
+        }
         found.retain(|line| line != "ok");
         Ok(found)
     }
