@@ -190,7 +190,8 @@ impl Drop for Program {
 async fn secrets_of_people_are_not_in_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(folder.path());
-    eventually("the program listens", async || program.log().contains("listening on")).await;
+    // It comes after the line that says where the program listens.
+    eventually("the link is told", async || program.log().contains("/admin/setup/")).await;
     let log = program.log();
     let (_, setup) = log.split_once("/admin/setup/").expect("the link is told");
     let setup = setup[..64].to_owned();
