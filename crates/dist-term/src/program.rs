@@ -299,7 +299,7 @@ mod tests {
         let refusal = |words: [&str; 2]| program.parse(words.map(OsString::from)).unwrap_err().to_string();
         let text = refusal(["greet", "hello"]);
         assert!(text.contains("'greet say hello'"), "{text}");
-        let text = refusal(["greet", "sya"]);
+        let text = refusal(["greet", "sayy"]);
         assert!(text.contains("'say'"), "{text}");
     }
 
