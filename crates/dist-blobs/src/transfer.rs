@@ -16,7 +16,7 @@ impl FsStore {
     /// sharing blocks where the file systems can. Answers its size in bytes.
     ///
     /// The file's bytes are durable when this returns, its name only after
-    /// [`sync_folder`](crate::sync_folder). The bytes are not hashed here but when they come back.
+    /// [`sync_folder`](crate::sync_folder). The bytes are not hashed here.
     pub fn copy_into(&self, digest: &Digest, folder: &Path) -> Result<u64, BlobError> {
         let object = self.open_object(digest)?.ok_or(BlobError::NoSuchObject(*digest))?;
         let failed = |source: io::Error| match Errno::from_io_error(&source) {

@@ -1,4 +1,4 @@
-//! The programs in an archive, by their first bytes.
+//! Programs, in an archive or alone, by their first bytes.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -66,11 +66,13 @@ impl Programs {
         }
     }
 
-    /// The one that the others are there for: the only one, or the only one of this name.
+    /// The one that the others are there for: the only one, or the only one that is called as the archive
+    /// or its folder begins.
     pub(super) fn main(&self, name: &str) -> Option<&str> {
         if let [only] = self.paths.as_slice() {
             return Some(only);
         }
+        let name = name.split(['-', '_', '.']).next().unwrap_or_default();
         let is_named = |path: &&String| {
             let file = path.rsplit('/').next().unwrap_or_default();
             let stem = if has_extension(file, "exe") {
@@ -201,7 +203,9 @@ mod tests {
     #[test]
     fn the_main_one_is_the_only_one_or_has_the_name() {
         let found = look(&[("a/acme", 0o755, ELF), ("a/helper", 0o755, ELF)]);
-        assert_eq!(found.main("Acme"), Some("a/acme"));
+        for name in ["Acme", "acme-2.4.0-linux", "acme.tar.gz"] {
+            assert_eq!(found.main(name), Some("a/acme"));
+        }
         assert_eq!(found.main("other"), None);
         assert_eq!(look(&[("a/b", 0o755, ELF)]).main("other"), Some("a/b"));
     }

@@ -187,9 +187,7 @@ impl Contents {
         programs.tell(subject, report);
         if is_whole {
             let folder = self.folder.as_deref().filter(|_| !self.has_several_folders);
-            let name = folder.unwrap_or(&subject.name);
-            let name = name.split(['-', '_', '.']).next().unwrap_or_default();
-            report.set_text("main_binary", programs.main(name));
+            report.set_text("main_binary", programs.main(folder.unwrap_or(&subject.name)));
             report.set_text("version_from_dir", folder.and_then(version));
         }
         if let Some(device) = &self.device {

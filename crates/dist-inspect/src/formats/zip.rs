@@ -57,9 +57,9 @@ fn tell_programs(subject: &Subject<'_>, inspection: &mut Inspection, zip: &Zip<'
         // What cannot be read has been told.
         faults.keep(looked)?;
     }
-    let name = subject.name.split(['-', '_', '.']).next().unwrap_or_default();
     programs.tell(subject, &mut inspection.report);
-    inspection.report.set_text("main_binary", programs.main(name));
+    let main = programs.main(&subject.name);
+    inspection.report.set_text("main_binary", main);
     Ok(())
 }
 
